@@ -1,0 +1,81 @@
+package fhir
+
+import (
+	"encoding/json"
+	"strconv"
+)
+
+// The bounds of an OperationOutcome: a sender with ten thousand faults gets the first fifty and their number.
+const (
+	MaxIssues       = 50
+	MaxOutcomeBytes = 32 << 10
+)
+
+type outcome struct {
+	ResourceType string         `json:"resourceType"`
+	Issue        []outcomeIssue `json:"issue"`
+}
+
+type outcomeIssue struct {
+	Severity   Severity `json:"severity"`
+	Code       Code     `json:"code"`
+	Details    *details `json:"details,omitempty"`
+	Expression []string `json:"expression,omitempty"`
+}
+
+type details struct {
+	Text string `json:"text"`
+}
+
+// Outcome returns an OperationOutcome (FHIR R4 operationoutcome.html) as JSON: failing issues first, at most
+// MaxIssues and MaxOutcomeBytes, the last one saying how many more there were. No issues at all becomes one that
+// says so, since OperationOutcome.issue is 1..*.
+func Outcome(issues []Issue) json.RawMessage {
+	if len(issues) == 0 {
+		issues = []Issue{{Severity: SeverityInformation, Code: CodeInformational, Details: "No issues."}}
+	}
+	o := outcome{ResourceType: "OperationOutcome"}
+	size, left := 0, len(issues)
+	for _, failing := range []bool{true, false} {
+		for _, issue := range issues {
+			if issue.Fails() != failing {
+				continue
+			}
+			// 128 bytes cover the names and quotes of one issue; escaping may double a text.
+			size += 128 + 2*(len(issue.Details)+len(issue.Expression))
+			if len(o.Issue) == MaxIssues-1 && left > 1 || size > MaxOutcomeBytes-512 {
+				o.Issue = append(o.Issue, outcomeIssue{
+					Severity: SeverityInformation, Code: CodeTooCostly,
+					Details: &details{Text: more(left)},
+				})
+				return marshalOutcome(o)
+			}
+			o.Issue = append(o.Issue, issue.wire())
+			left--
+		}
+	}
+	return marshalOutcome(o)
+}
+
+func (i Issue) wire() outcomeIssue {
+	w := outcomeIssue{Severity: i.Severity, Code: i.Code}
+	if i.Details != "" {
+		w.Details = &details{Text: i.Details}
+	}
+	if i.Expression != "" {
+		w.Expression = []string{i.Expression}
+	}
+	return w
+}
+
+func marshalOutcome(o outcome) json.RawMessage {
+	b, err := json.Marshal(o)
+	if err != nil {
+		panic("fhir: OperationOutcome of strings cannot fail to encode: " + err.Error())
+	}
+	return b
+}
+
+func more(n int) string {
+	return "and " + strconv.Itoa(n) + " more issues that are not listed"
+}

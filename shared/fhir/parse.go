@@ -1,0 +1,395 @@
+package fhir
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+)
+
+// Limits bound what Parse accepts. A zero field takes the value named beside it.
+type Limits struct {
+	Depth  int // levels of nesting: 64
+	Nodes  int // values in the document: 300,000
+	Names  int // members of one object: 1,000
+	String int // bytes of a string that is not base64: 1 MiB (FHIR R4 datatypes.html#string)
+	Number int // characters of a number: 64
+}
+
+const (
+	maxNameBytes = 128 // the longest element name of R4 has fewer than 60
+	maxExponent  = 400 // beyond a float64, and still nothing to expand
+)
+
+func (l Limits) orDefaults() Limits {
+	set := func(v *int, d int) {
+		if *v == 0 {
+			*v = d
+		}
+	}
+	set(&l.Depth, 64)
+	set(&l.Nodes, 300_000)
+	set(&l.Names, 1_000)
+	set(&l.String, 1<<20)
+	set(&l.Number, 64)
+	return l
+}
+
+// Parse is the strict gate before anything reads a document. It accepts RFC 8259 JSON in UTF-8 whose top level is
+// an object, and FHIR's representation of it (FHIR R4 json.html): no duplicate names, no lone surrogates, no
+// U+0000 and no other control characters but tab, LF and CR, no empty strings, arrays or objects, null only beside
+// a sibling that stands in for it, within l. encoding/json accepts nearly all of that silently.
+//
+// Errors are *Error with code structure, invalid, value, too-long or too-costly, the expression of the nearest
+// element (root stands for the resource type while that is unknown) and the line and column in the details.
+// Time and memory are linear in len(data); the Value keeps one copy of data.
+func Parse(data []byte, root string, l Limits) (*Value, error) {
+	p := &parser{src: string(data), root: root, limits: l.orDefaults()}
+	v, err := p.document()
+	if err != nil {
+		return nil, err
+	}
+	return v, nil
+}
+
+type parser struct {
+	src    string
+	pos    int
+	root   string
+	limits Limits
+	nodes  int
+	path   []step
+	values []Value  // children of the open arrays and objects, innermost last
+	names  []string // names of the open objects' members, innermost last
+}
+
+// step is one level of the path to where the parser stands: a member's name, or an index in an array; in an object
+// that has no member yet it is neither, with index -1.
+type step struct {
+	name  string
+	index int
+}
+
+func (p *parser) document() (*Value, error) {
+	p.space()
+	if p.pos < len(p.src) && p.src[p.pos] != '{' {
+		return nil, p.fail(CodeStructure, "A FHIR resource is a JSON object in UTF-8 without a byte order mark")
+	}
+	var v Value
+	if err := p.value(&v); err != nil {
+		return nil, err
+	}
+	p.space()
+	if p.pos != len(p.src) {
+		return nil, p.fail(CodeStructure, "Unexpected characters after the end of the document")
+	}
+	return &v, nil
+}
+
+func (p *parser) space() {
+	for p.pos < len(p.src) {
+		switch p.src[p.pos] {
+		case ' ', '\t', '\n', '\r':
+			p.pos++
+		default:
+			return
+		}
+	}
+}
+
+func (p *parser) value(v *Value) error {
+	if p.nodes++; p.nodes > p.limits.Nodes {
+		return p.fail(CodeTooCostly, fmt.Sprintf("The document has more than %d values", p.limits.Nodes))
+	}
+	if p.pos == len(p.src) {
+		return p.fail(CodeStructure, "The document ends too early")
+	}
+	v.start = int32(p.pos)
+	var err error
+	switch c := p.src[p.pos]; {
+	case c == '{':
+		err = p.object(v)
+	case c == '[':
+		err = p.array(v)
+	case c == '"':
+		v.kind = String
+		v.text, err = p.string()
+		if err == nil && v.text == "" {
+			err = p.fail(CodeValue, "A string must not be empty")
+		}
+	case c == '-' || '0' <= c && c <= '9':
+		err = p.number(v)
+	case strings.HasPrefix(p.src[p.pos:], "true"):
+		v.kind, v.text = Bool, "true"
+		p.pos += 4
+	case strings.HasPrefix(p.src[p.pos:], "false"):
+		v.kind, v.text = Bool, "false"
+		p.pos += 5
+	case strings.HasPrefix(p.src[p.pos:], "null"):
+		p.pos += 4
+	default:
+		err = p.fail(CodeStructure, "Not JSON: a value is expected here")
+	}
+	v.end = int32(p.pos)
+	if v.kind == Object || v.kind == Array {
+		v.text = p.src[v.start:v.end]
+	}
+	return err
+}
+
+func (p *parser) open() error {
+	if len(p.path) == p.limits.Depth {
+		return p.fail(CodeTooCostly, fmt.Sprintf("More than %d levels of nesting", p.limits.Depth))
+	}
+	p.pos++
+	p.path = append(p.path, step{index: -1})
+	p.space()
+	return nil
+}
+
+func (p *parser) object(v *Value) error {
+	v.kind = Object
+	if err := p.open(); err != nil {
+		return err
+	}
+	firstValue, firstName := len(p.values), len(p.names)
+	if p.next('}') {
+		return p.fail(CodeValue, "An object must not be empty")
+	}
+	var seen map[string]bool // only for objects with many members
+	for {
+		at := p.pos
+		if p.pos == len(p.src) || p.src[p.pos] != '"' {
+			return p.fail(CodeStructure, "Not JSON: a name in double quotes is expected here")
+		}
+		name, err := p.string()
+		if err != nil {
+			return err
+		}
+		own := p.names[firstName:]
+		if err := p.checkName(name, at, len(own)); err != nil {
+			return err
+		}
+		if len(own) == 16 {
+			seen = make(map[string]bool, 64)
+			for _, n := range own {
+				seen[n] = true
+			}
+		}
+		if seen != nil && seen[name] || seen == nil && contains(own, name) {
+			p.pos = at
+			return p.fail(CodeStructure, "A name stands twice in one object")
+		}
+		if seen != nil {
+			seen[name] = true
+		}
+		p.path[len(p.path)-1].name = name
+		p.space()
+		if !p.next(':') {
+			return p.fail(CodeStructure, "Not JSON: a colon is expected here")
+		}
+		p.space()
+		var child Value
+		if err := p.value(&child); err != nil {
+			return err
+		}
+		if child.kind == Null {
+			p.pos = int(child.start)
+			return p.fail(CodeValue, "A property must not be null; leave it out")
+		}
+		if name == "resourceType" && len(p.path) == 1 && child.kind == String && isTypeName(child.text) {
+			p.root = child.text
+		}
+		p.names, p.values = append(p.names, name), append(p.values, child)
+		p.space()
+		if p.next(',') {
+			p.space()
+			continue
+		}
+		if p.next('}') {
+			break
+		}
+		return p.fail(CodeStructure, "Not JSON: a comma or a closing brace is expected here")
+	}
+	v.names = append([]string(nil), p.names[firstName:]...)
+	v.items = append([]Value(nil), p.values[firstValue:]...)
+	p.names, p.values = p.names[:firstName], p.values[:firstValue]
+	if err := p.pairs(v); err != nil {
+		return err
+	}
+	p.path = p.path[:len(p.path)-1]
+	return nil
+}
+
+func (p *parser) checkName(name string, at, others int) error {
+	switch {
+	case name == "" || len(name) > maxNameBytes:
+		p.pos = at
+		return p.fail(CodeStructure, "The name of a property is empty or too long")
+	case others == p.limits.Names:
+		p.pos = at
+		return p.fail(CodeTooCostly, fmt.Sprintf("An object has more than %d properties", p.limits.Names))
+	}
+	return nil
+}
+
+func contains(names []string, name string) bool {
+	for _, n := range names {
+		if n == name {
+			return true
+		}
+	}
+	return false
+}
+
+func (p *parser) array(v *Value) error {
+	v.kind = Array
+	if err := p.open(); err != nil {
+		return err
+	}
+	first := len(p.values)
+	if p.next(']') {
+		return p.fail(CodeValue, "An array must not be empty")
+	}
+	for i := 0; ; i++ {
+		p.path[len(p.path)-1] = step{index: i}
+		var child Value
+		if err := p.value(&child); err != nil {
+			return err
+		}
+		p.values = append(p.values, child)
+		p.space()
+		if p.next(',') {
+			p.space()
+			continue
+		}
+		if p.next(']') {
+			break
+		}
+		return p.fail(CodeStructure, "Not JSON: a comma or a closing bracket is expected here")
+	}
+	v.items = append([]Value(nil), p.values[first:]...)
+	p.values = p.values[:first]
+	p.path = p.path[:len(p.path)-1]
+	return nil
+}
+
+// pairs checks the arrays of an object that stand beside a sibling, name and _name (FHIR R4 json.html#primitive):
+// both have the same length, and where one has null the other has not. An array with null has a sibling.
+func (p *parser) pairs(v *Value) error {
+	for i, name := range v.names {
+		a := &v.items[i]
+		if a.kind != Array {
+			continue
+		}
+		sibling, isExtension := "_"+name, false
+		if name[0] == '_' {
+			sibling, isExtension = name[1:], true
+		}
+		if !isExtension && !hasNull(a) {
+			continue // if there is a _name, it checks the pair
+		}
+		b := v.Get(sibling)
+		at := p.path[len(p.path)-1]
+		if b != nil && b.kind == Array && len(a.items) != len(b.items) {
+			p.path[len(p.path)-1], p.pos = step{name: name}, int(a.start)
+			return p.fail(CodeStructure, "An array and the array of its extensions differ in length")
+		}
+		for j := range a.items {
+			if a.items[j].kind == Null && (b.Kind() != Array || b.items[j].kind == Null) {
+				p.path[len(p.path)-1], p.pos = step{name: name}, int(a.items[j].start)
+				p.path = append(p.path, step{index: j})
+				return p.fail(CodeValue, "null stands only in an array whose sibling has a value at that place")
+			}
+		}
+		p.path[len(p.path)-1] = at
+	}
+	return nil
+}
+
+func hasNull(a *Value) bool {
+	for i := range a.items {
+		if a.items[i].kind == Null {
+			return true
+		}
+	}
+	return false
+}
+
+func (p *parser) next(c byte) bool {
+	if p.pos < len(p.src) && p.src[p.pos] == c {
+		p.pos++
+		return true
+	}
+	return false
+}
+
+func (p *parser) number(v *Value) error {
+	v.kind = Number
+	start := p.pos
+	p.next('-')
+	if !p.next('0') && p.digits() == 0 {
+		return p.fail(CodeStructure, "Not JSON: a digit is expected here")
+	}
+	if p.next('.') && p.digits() == 0 {
+		return p.fail(CodeStructure, "Not JSON: a digit is expected here")
+	}
+	exponent := 0
+	if p.next('e') || p.next('E') {
+		if !p.next('+') {
+			p.next('-')
+		}
+		at := p.pos
+		if p.digits() == 0 {
+			return p.fail(CodeStructure, "Not JSON: a digit is expected here")
+		}
+		var err error
+		if exponent, err = strconv.Atoi(p.src[at:p.pos]); err != nil {
+			exponent = maxExponent + 1
+		}
+	}
+	if p.pos < len(p.src) && strings.IndexByte(" \t\r\n,]}", p.src[p.pos]) < 0 {
+		return p.fail(CodeStructure, "Not JSON: the number ends in an unexpected character")
+	}
+	v.text = p.src[start:p.pos]
+	if len(v.text) > p.limits.Number || exponent > maxExponent {
+		p.pos = start
+		return p.fail(CodeValue, fmt.Sprintf("A number has at most %d characters and an exponent of at most %d",
+			p.limits.Number, maxExponent))
+	}
+	return nil
+}
+
+func (p *parser) digits() int {
+	start := p.pos
+	for p.pos < len(p.src) && '0' <= p.src[p.pos] && p.src[p.pos] <= '9' {
+		p.pos++
+	}
+	return p.pos - start
+}
+
+// fail returns an error of code at the parser's place.
+func (p *parser) fail(code Code, details string) error {
+	at := min(p.pos, len(p.src))
+	line := 1 + strings.Count(p.src[:at], "\n")
+	column := 1 + utf8.RuneCountInString(p.src[strings.LastIndexByte(p.src[:at], '\n')+1:at])
+	return NewError(code, p.expression(), fmt.Sprintf("%s (line %d, column %d)", details, line, column))
+}
+
+// expression is the FHIRPath of the parser's place. Names that are not plausible elements are left out with all
+// that follows: a name, too, can be a patient's.
+func (p *parser) expression() string {
+	var b strings.Builder
+	b.WriteString(p.root)
+	for _, s := range p.path {
+		switch {
+		case s.name != "" && isElementName(s.name):
+			b.WriteString("." + strings.TrimPrefix(s.name, "_"))
+		case s.name != "":
+			return b.String()
+		case s.index >= 0:
+			fmt.Fprintf(&b, "[%d]", s.index)
+		}
+	}
+	return b.String()
+}
