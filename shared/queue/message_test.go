@@ -1,0 +1,131 @@
+package queue_test
+
+import (
+	"errors"
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/ausbizconsulting/referral-fhir-server/shared/queue"
+	"github.com/ausbizconsulting/referral-fhir-server/shared/referral"
+)
+
+var update = flag.Bool("update", false, "write the golden envelope of the current version")
+
+const body = `{"resourceType":"Bundle","note":"` + "\ufffe\uffff é" + `"}`
+
+func message() *queue.Message {
+	m := &queue.Message{
+		ID: "an-id", Client: "practice-1", Type: "transaction", RequestID: "r-1", TraceParent: "00-1-2-01",
+		AcceptedAt: time.Date(2026, 11, 22, 1, 2, 3, 456e6, time.UTC),
+		Request: referral.Request{
+			Org: "8003621566684455", KeyKind: referral.KeyIdentifier, Key: "urn:x|é", Method: "POST", URL: "/fhir",
+			Conditions: [4]string{1: "*"}, ContentType: "application/fhir+json",
+		},
+	}
+	m.Pack([]byte(body))
+	return m
+}
+
+func TestEnvelopeRoundTrip(t *testing.T) {
+	want := message()
+	text, err := want.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if i := strings.IndexFunc(text, func(r rune) bool { return r < 0x20 || r > 0x7e }); i >= 0 {
+		t.Errorf("the envelope is not ASCII at %d", i)
+	}
+	got, err := queue.Decode(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("Decode(Encode) (-want +got):\n%s", diff)
+	}
+	content, err := got.Content()
+	if err != nil || string(content) != body {
+		t.Errorf("got content %q, error %v; want the bytes as received", content, err)
+	}
+}
+
+func TestContentDetectsEveryChange(t *testing.T) {
+	for name, change := range map[string]func(*queue.Message){
+		"a bit of the body": func(m *queue.Message) { m.Body[len(m.Body)/2] ^= 1 },
+		"a shorter body":    func(m *queue.Message) { m.Body = m.Body[:len(m.Body)-1] },
+		"another body":      func(m *queue.Message) { sum := m.Request.SHA256; m.Pack([]byte("{}")); m.Request.SHA256 = sum },
+		"the hash":          func(m *queue.Message) { m.Request.SHA256[0] ^= 1 },
+		"the size":          func(m *queue.Message) { m.Size++ },
+		"no body":           func(m *queue.Message) { m.Body = nil },
+	} {
+		m := message()
+		change(m)
+		if _, err := m.Content(); !errors.Is(err, queue.ErrIntegrity) {
+			t.Errorf("%s: got error %v, want ErrIntegrity", name, err)
+		}
+	}
+}
+
+func TestDecodeRefuses(t *testing.T) {
+	for _, text := range []string{"", "{}", "null", "[]", "zqx", `{"v":0}`, `{"v":1}`, `{"v":1,"sha256":"AAAA"}`, "\x00"} {
+		_, err := queue.Decode(text)
+		if err == nil || errors.Is(err, queue.ErrVersion) {
+			t.Errorf("Decode(%q) = %v, want an error that is not ErrVersion", text, err)
+		} else if text == "zqx" && strings.Contains(err.Error(), "zqx") {
+			t.Errorf("the error quotes the message: %v", err)
+		}
+	}
+	if _, err := queue.Decode(`{"v":2}`); !errors.Is(err, queue.ErrVersion) {
+		t.Errorf("got error %v for a newer version, want ErrVersion", err)
+	}
+}
+
+// TestGoldenEnvelopes reads an envelope of every version that was ever written.
+func TestGoldenEnvelopes(t *testing.T) {
+	dir := filepath.Join("..", "..", "testdata", "envelopes")
+	if *update {
+		text, err := message().Encode()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, "v1.json"), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	text, err := os.ReadFile(filepath.Join(dir, "v1.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := queue.Decode(string(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := message()
+	want.Body = got.Body // another compressor may pack the same bytes otherwise
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("v1.json (-want +got):\n%s", diff)
+	}
+	if content, err := got.Content(); err != nil || string(content) != body {
+		t.Errorf("got content %q, error %v; want the bytes as received", content, err)
+	}
+}
+
+func FuzzDecode(f *testing.F) {
+	text, err := message().Encode()
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(text)
+	f.Fuzz(func(t *testing.T, text string) {
+		m, err := queue.Decode(text)
+		if err != nil {
+			return
+		}
+		_, _ = m.Content() // must neither panic nor expand without bound
+	})
+}
