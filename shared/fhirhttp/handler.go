@@ -1,0 +1,156 @@
+// Package fhirhttp is FHIR's RESTful exchange over HTTP as ingest and query both need it: handlers that return an
+// error, OperationOutcome answers, reading bodies within limits, negotiation of types, and one log line a request.
+//
+// It promises that every answer of 400 and above is an OperationOutcome, that a cause never reaches the caller,
+// and that a log line holds neither path nor query of the request. It leaves the meaning of requests to its users.
+package fhirhttp
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"regexp"
+	"strconv"
+	"time"
+
+	"github.com/ausbizconsulting/referral-fhir-server/shared/fhir"
+	"github.com/ausbizconsulting/referral-fhir-server/shared/principal"
+)
+
+// Response is what a handler answers with and what the request's log line will say. Its fields are filled by the
+// handler as it learns them.
+type Response struct {
+	http.ResponseWriter
+	RequestID  string
+	Principal  principal.Principal
+	Submission string // submission id, once known
+	status     int
+}
+
+// WriteHeader records the status for the log line.
+func (w *Response) WriteHeader(status int) {
+	if w.status == 0 {
+		w.status = status
+	}
+	w.ResponseWriter.WriteHeader(status)
+}
+
+// Unwrap serves http.ResponseController.
+func (w *Response) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// Handler answers one request. A returned error is written as an OperationOutcome, unless the handler has written
+// already; it is logged once, here.
+type Handler func(w *Response, r *http.Request) error
+
+// Observer is told of each finished request; route is its template, such as "POST /fhir".
+type Observer func(route string, status int, d time.Duration)
+
+// Server makes http.Handlers of Handlers. The zero value logs nothing and observes nothing.
+type Server struct {
+	Log     *slog.Logger // nil: discard
+	Observe Observer     // nil: nobody
+}
+
+// Handle returns h behind the common parts: request id, headers, recovery, error answers and the log line.
+func (s Server) Handle(route string, h Handler) http.Handler {
+	log := s.Log
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		start := time.Now()
+		w := &Response{ResponseWriter: rw, RequestID: requestID(r)}
+		header := w.Header()
+		header.Set("X-Request-ID", w.RequestID)
+		header.Set("X-Content-Type-Options", "nosniff")
+		header.Set("Cache-Control", "no-store")
+		header.Set("Content-Security-Policy", "default-src 'none'; sandbox")
+		header.Set("Referrer-Policy", "no-referrer")
+		err := recovered(h, w, r)
+		if err != nil && w.status == 0 {
+			writeError(w, err)
+		}
+		if s.Observe != nil {
+			s.Observe(route, w.status, time.Since(start))
+		}
+		attributes := []slog.Attr{
+			slog.String("requestId", w.RequestID), slog.String("route", route), slog.Int("status", w.status),
+			slog.Float64("ms", float64(time.Since(start).Microseconds())/1000),
+			slog.String("org", w.Principal.Org), slog.String("client", w.Principal.Client),
+		}
+		if w.Submission != "" {
+			attributes = append(attributes, slog.String("submission", w.Submission))
+		}
+		level := slog.LevelInfo
+		if err != nil {
+			attributes = append(attributes, slog.String("error", err.Error()))
+			if w.status >= 500 {
+				level = slog.LevelError
+			}
+		}
+		log.LogAttrs(r.Context(), level, "request", attributes...)
+	})
+}
+
+// recovered turns a panic into an error that names its place but not its value, which may hold anything.
+func recovered(h Handler, w *Response, r *http.Request) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			if p == http.ErrAbortHandler {
+				panic(p)
+			}
+			err = fmt.Errorf("panic of type %T at %s", p, panicPlace())
+		}
+	}()
+	return h(w, r)
+}
+
+var requestIDPattern = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
+
+// requestID returns the caller's X-Request-ID when it is harmless, else a new one.
+func requestID(r *http.Request) string {
+	if id := r.Header.Get("X-Request-Id"); requestIDPattern.MatchString(id) {
+		return id
+	}
+	var b [12]byte
+	rand.Read(b[:])
+	return hex.EncodeToString(b[:])
+}
+
+// MediaType is the type of every FHIR body (FHIR R4 http.html#mime-type).
+const MediaType = "application/fhir+json; charset=utf-8"
+
+// Write sends a FHIR resource.
+func Write(w *Response, status int, body []byte) {
+	w.Header().Set("Content-Type", MediaType)
+	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+	w.WriteHeader(status)
+	w.Write(body) // the client's loss if it has gone
+}
+
+func writeError(w *Response, err error) {
+	e, ok := errors.AsType[*fhir.Error](err)
+	if !ok {
+		e = fhir.NewError(fhir.CodeException, "", "")
+	}
+	status := Status(e)
+	issues := e.Issues
+	if status >= 500 {
+		issues = []fhir.Issue{{
+			Severity: fhir.SeverityError, Code: fhir.CodeOf(e),
+			Details: "The server could not answer now; sending the request again is safe as its documentation says. Request " + w.RequestID,
+		}}
+	}
+	if status == http.StatusServiceUnavailable || status == http.StatusTooManyRequests {
+		if w.Header().Get("Retry-After") == "" {
+			w.Header().Set("Retry-After", "5")
+		}
+	}
+	if status == http.StatusUnauthorized {
+		w.Header().Set("WWW-Authenticate", `ApiKey header="x-api-key"`)
+	}
+	Write(w, status, fhir.Outcome(issues))
+}

@@ -1,0 +1,115 @@
+package fhirhttp
+
+import (
+	"bytes"
+	"compress/gzip"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"strings"
+
+	"github.com/ausbizconsulting/referral-fhir-server/shared/fhir"
+)
+
+// ReadBody reads the body of r, decoded from gzip where it is, and returns it with its media type without
+// parameters. limit is in bytes after decoding. Errors are *fhir.Error: 413 beyond the limit, 415 for another type,
+// charset, FHIR version or encoding, 400 for a body that is cut short or has something behind its end.
+func ReadBody(w http.ResponseWriter, r *http.Request, limit int64) (body []byte, mediaType string, err error) {
+	if mediaType, err = contentType(r); err != nil {
+		return nil, "", err
+	}
+	tooLong := fhir.NewError(fhir.CodeTooLong, "", fmt.Sprintf("The body is larger than %d bytes", limit))
+	if r.ContentLength > limit {
+		return nil, "", tooLong
+	}
+	reader := io.Reader(http.MaxBytesReader(w, r.Body, limit))
+	switch encoding := strings.ToLower(strings.Join(r.Header.Values("Content-Encoding"), ",")); encoding {
+	case "", "identity":
+		body, err = readAll(reader, r.ContentLength, limit)
+	case "gzip":
+		body, err = gunzip(reader, limit)
+	default:
+		return nil, "", fhir.NewError(fhir.CodeNotSupported, "", "Content-Encoding is gzip, once, or absent").
+			WithStatus(http.StatusUnsupportedMediaType)
+	}
+	_, oversize := errors.AsType[*http.MaxBytesError](err)
+	switch {
+	case oversize || int64(len(body)) > limit:
+		return nil, "", tooLong
+	case err != nil:
+		return nil, "", fhir.NewError(fhir.CodeStructure, "", "The body is incomplete or its encoding is broken")
+	case len(body) == 0:
+		return nil, "", fhir.NewError(fhir.CodeStructure, "", "The body is empty")
+	}
+	return body, mediaType, nil
+}
+
+// readAll reads up to limit+1 bytes into a buffer of the announced size.
+func readAll(reader io.Reader, size, limit int64) ([]byte, error) {
+	var b bytes.Buffer
+	if size > 0 && size <= limit {
+		b.Grow(int(size) + bytes.MinRead)
+	}
+	_, err := b.ReadFrom(io.LimitReader(reader, limit+1))
+	return b.Bytes(), err
+}
+
+// gunzip decodes exactly one member (RFC 1952) with nothing behind it.
+func gunzip(reader io.Reader, limit int64) ([]byte, error) {
+	source := bytes.NewBuffer(nil)
+	if _, err := source.ReadFrom(reader); err != nil {
+		return nil, err
+	}
+	z, err := gzip.NewReader(source)
+	if err != nil {
+		return nil, err
+	}
+	z.Multistream(false)
+	body, err := readAll(z, 0, limit)
+	if err == nil && int64(len(body)) <= limit && source.Len() > 0 {
+		return nil, errors.New("bytes behind the gzip member")
+	}
+	return body, err
+}
+
+func contentType(r *http.Request) (string, error) {
+	unsupported := fhir.NewError(fhir.CodeNotSupported, "",
+		"Content-Type is application/fhir+json or application/json in UTF-8, FHIR version 4.0; XML is not supported").
+		WithStatus(http.StatusUnsupportedMediaType)
+	media, parameters, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if err != nil || media != "application/fhir+json" && media != "application/json" {
+		return "", unsupported
+	}
+	if charset, ok := parameters["charset"]; ok && !strings.EqualFold(charset, "utf-8") {
+		return "", unsupported
+	}
+	if version, ok := parameters["fhirversion"]; ok && version != "4.0" && version != "4.0.1" {
+		return "", unsupported
+	}
+	return media, nil
+}
+
+// CheckAccept returns a 406 *fhir.Error when the caller takes no JSON: by _format, which wins (FHIR R4
+// http.html#parameters), or by Accept.
+func CheckAccept(r *http.Request) error {
+	accept := r.Header.Values("Accept")
+	if format := r.URL.Query().Get("_format"); format != "" {
+		accept = []string{strings.ReplaceAll(format, " ", "+")} // an unescaped + arrives as a space
+	}
+	if len(accept) == 0 {
+		return nil
+	}
+	for _, part := range strings.Split(strings.Join(accept, ","), ",") {
+		media, parameters, err := mime.ParseMediaType(part)
+		if err != nil || parameters["q"] == "0" {
+			continue
+		}
+		switch media {
+		case "*/*", "application/*", "application/fhir+json", "application/json", "json", "text/json":
+			return nil
+		}
+	}
+	return fhir.NewError(fhir.CodeNotSupported, "", "Only JSON is served: application/fhir+json").WithStatus(http.StatusNotAcceptable)
+}
