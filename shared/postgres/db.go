@@ -1,0 +1,87 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+// The application's roles, made by the first migration. Neither can pass row-level security by.
+const (
+	RoleProcessor = "referral_processor"
+	RoleQuery     = "referral_query"
+)
+
+// Config says how to reach the store.
+type Config struct {
+	URL      string // of a login that is a member of Role
+	Role     string // RoleProcessor or RoleQuery
+	MaxConns int32  // 0: 4
+}
+
+// DB is a pool of connections to the store. It is safe for concurrent use.
+type DB struct {
+	pool *pgxpool.Pool
+}
+
+// Open returns a DB that connects when it is first used: a store that is down now may be up then. The only error
+// is a URL that cannot be parsed.
+func Open(c Config) (*DB, error) {
+	config, err := pgxpool.ParseConfig(c.URL)
+	if err != nil {
+		return nil, errors.New("the database URL cannot be parsed") // the cause quotes its password
+	}
+	config.MaxConns = c.MaxConns
+	if config.MaxConns == 0 {
+		config.MaxConns = 4
+	}
+	config.ConnConfig.ConnectTimeout = 3 * time.Second
+	config.ConnConfig.RuntimeParams["role"] = c.Role
+	config.ConnConfig.RuntimeParams["application_name"] = c.Role
+	config.ConnConfig.RuntimeParams["timezone"] = "UTC"
+	config.ConnConfig.RuntimeParams["statement_timeout"] = "10s"
+	config.ConnConfig.RuntimeParams["lock_timeout"] = "3s"
+	config.ConnConfig.RuntimeParams["idle_in_transaction_session_timeout"] = "10s"
+	pool, err := pgxpool.NewWithConfig(context.Background(), config)
+	if err != nil {
+		return nil, reduce("open", err)
+	}
+	return &DB{pool: pool}, nil
+}
+
+// Close waits for connections in use and closes all.
+func (db *DB) Close() { db.pool.Close() }
+
+// Ready tells whether the store answers.
+func (db *DB) Ready(ctx context.Context) error {
+	return reduce("ready", db.pool.Ping(ctx))
+}
+
+// as runs query after app.org is set for it, both in one transaction and one round trip: what is pipelined up to
+// one Sync is one transaction (PostgreSQL protocol-flow.html#PROTOCOL-FLOW-PIPELINING). read is given query's rows.
+func (db *DB) as(ctx context.Context, org, query string, args []any, read func(pgx.Rows) error) error {
+	batch := &pgx.Batch{}
+	batch.Queue(`select set_config('app.org', $1, true)`, org)
+	batch.Queue(query, args...)
+	results := db.pool.SendBatch(ctx, batch)
+	err := func() error {
+		if _, err := results.Exec(); err != nil {
+			return err
+		}
+		rows, err := results.Query()
+		if err != nil {
+			return err
+		}
+		defer rows.Close()
+		if err := read(rows); err != nil {
+			return err
+		}
+		rows.Close()
+		return rows.Err()
+	}()
+	// The transaction commits with the Sync that Close waits for: without its answer nothing is known.
+	return errors.Join(err, results.Close())
+}

@@ -1,0 +1,130 @@
+package postgres
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/ausbizconsulting/referral-fhir-server/shared/referral"
+	"github.com/ausbizconsulting/referral-fhir-server/shared/search"
+)
+
+// MaxResources is how many resources one settlement may have: the vids of a block.
+const MaxResources = 1 << 10
+
+// Settlement is all that one submission leaves in the store.
+type Settlement struct {
+	Org        string
+	Client     string
+	Digest     referral.Digest
+	AcceptedAt time.Time
+	RequestID  string
+	KeyKind    referral.KeyKind
+	Key        [32]byte // referral.Request.KeyHash
+	State      referral.State
+	Attempts   int      // deliveries so far, this one included
+	Readers    []string // organisations that any of it is addressed to
+	BundleType string
+	Patient    string // Patient/id; this and the next two may be empty
+	Service    string
+	Priority   string
+	Outcome    string     // OperationOutcome, or empty
+	Resources  []Resource // in the order of the Bundle's entries; at most MaxResources
+	Content    []byte     // the body as received, compressed
+	Encoding   string
+	SHA256     [32]byte // of the body as received
+}
+
+// Resource is the first version of a resource.
+type Resource struct {
+	ID      referral.UUID
+	Type    string
+	Readers []string
+	Meta    string  // the sender's members of meta as JSON text without braces
+	Content string  // the members beside resourceType, id and meta, likewise
+	Keys    []int64 // search.Index
+}
+
+// settleSQL writes a settlement in one statement, or nothing when its submission is settled already. The block of
+// vids is taken from the database's clock and a sequence, so that no two settlements share one whatever the clocks
+// of the processors say.
+const settleSQL = `
+with s as (
+	insert into submission (org, d, accepted_at, key_kind, key, client, request_id, state, settled_at, attempts,
+		readers, bundle_type, patient, service, priority, resources, outcome, content, encoding, sha256)
+	values ($1, $2, $3, $4, $5, $6, $7, $8, date_trunc('milliseconds', clock_timestamp()), $9,
+		$10, $11, nullif($12, ''), nullif($13, ''), nullif($14, ''), $15, nullif($16, ''), $17, $18, $19)
+	on conflict (org, d) do update set
+		accepted_at = excluded.accepted_at, state = excluded.state, settled_at = excluded.settled_at,
+		attempts = excluded.attempts, readers = excluded.readers, patient = excluded.patient,
+		service = excluded.service, priority = excluded.priority, resources = excluded.resources,
+		outcome = excluded.outcome
+		where submission.state = 'quarantined'
+	returning settled_at
+), b as (
+	select settled_at,
+		((extract(epoch from settled_at) * 1000)::int8 - 1577836800000) << 22 | (nextval('vid_block') & 4095) << 10 as vid
+	from s
+), r as (
+	insert into resource (id, type, org, readers, version, last_updated, vid, meta, content)
+	select u.id, u.type, $1, string_to_array(u.readers, ','), 1, b.settled_at, b.vid + u.position - 1, u.meta, u.content
+	from b, unnest($20::uuid[], $21::text[], $22::text[], $23::text[], $24::text[])
+		with ordinality as u(id, type, readers, meta, content, position)
+), i as (
+	insert into idx (h, vid)
+	select u.h, b.vid + u.position from b, unnest($25::int8[], $26::int8[]) as u(h, position)
+), a as (
+	insert into audit (org, readers, client, action, outcome, entity)
+	select $1, $10, $6, 'C', case $8 when 'completed' then '0' else '4' end, 'submission/' || encode($2, 'hex') from s
+)
+select count(*) from s`
+
+// Settle writes s in one transaction and one round trip and reports whether it did: false says that the submission
+// is settled already, and nothing was written. An *Error with Constraint "submission_key" says that another
+// submission holds its key. After ErrUnavailable or a context's error nobody knows; calling it again is safe.
+func (db *DB) Settle(ctx context.Context, s *Settlement) (settled bool, err error) {
+	n := len(s.Resources)
+	ids, types, readers := make([][16]byte, n), make([]string, n), make([]string, n)
+	metas, contents, versions := make([]string, n), make([]string, n), make([]string, n)
+	var keys, positions []int64
+	for _, org := range append([]string{s.Org}, s.Readers...) {
+		keys, positions = append(keys, search.ListHash(org)), append(positions, 0)
+	}
+	for i, r := range s.Resources {
+		ids[i], types[i], readers[i] = r.ID, r.Type, strings.Join(r.Readers, ",")
+		metas[i], contents[i] = r.Meta, r.Content
+		versions[i] = r.Type + "/" + r.ID.String() + "/_history/1"
+		for _, key := range r.Keys {
+			keys, positions = append(keys, key), append(positions, int64(i))
+		}
+	}
+	if n == 0 {
+		keys, positions = nil, nil // nothing to list
+	}
+	err = db.as(ctx, s.Org, settleSQL, []any{
+		s.Org, s.Digest[:], s.AcceptedAt, s.KeyKind, s.Key[:], s.Client, s.RequestID, s.State, s.Attempts,
+		nonNil(s.Readers), s.BundleType, s.Patient, s.Service, s.Priority, versions, s.Outcome, s.Content, s.Encoding, s.SHA256[:],
+		ids, types, readers, metas, contents, keys, positions,
+	}, func(rows pgx.Rows) error {
+		_, err := pgx.CollectExactlyOneRow(rows, func(row pgx.CollectableRow) (int, error) {
+			var count int
+			err := row.Scan(&count)
+			settled = count == 1
+			return count, err
+		})
+		return err
+	})
+	if err != nil {
+		return false, reduce("settle", err)
+	}
+	return settled, nil
+}
+
+func nonNil(s []string) []string {
+	if s == nil {
+		return []string{}
+	}
+	return s
+}
