@@ -1,0 +1,173 @@
+package main
+
+import (
+	"archive/tar"
+	"compress/gzip"
+	"encoding/json"
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+var update = flag.Bool("update", false, "rewrite testdata/golden")
+
+// TestRun compiles a synthetic package with one resource type and compares each file with testdata/golden.
+func TestRun(t *testing.T) {
+	golden := filepath.Join("testdata", "golden")
+	if *update {
+		if err := run(golden, []string{"testdata/parcel"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := contents(t, golden)
+	for name, location := range map[string]string{
+		"folder":             "testdata/parcel",
+		"archive":            archive(t, "testdata/parcel"),
+		"folder as unpacked": unpacked(t, "testdata/parcel"),
+	} {
+		t.Run(name, func(t *testing.T) {
+			out := t.TempDir()
+			stale := filepath.Join(out, "Removed.schema.json")
+			if err := os.WriteFile(stale, []byte("{}"), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			if err := run(out, []string{location}); err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(want, contents(t, out)); diff != "" {
+				t.Errorf("run: (-want +got)\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestRunRefuses(t *testing.T) {
+	for _, tt := range []struct {
+		name, file, content string
+		want                string
+	}{
+		{"no version", "package.json", `{"name":"x"}`, "package.json with a name and a version"},
+		{"no snapshot", "StructureDefinition-a.json",
+			`{"resourceType":"StructureDefinition","kind":"resource","type":"A","url":"http://hl7.org/fhir/StructureDefinition/A"}`, "no snapshot"},
+		{"new primitive", "StructureDefinition-a.json",
+			`{"resourceType":"StructureDefinition","kind":"primitive-type","type":"integer64","url":"http://hl7.org/fhir/StructureDefinition/integer64"}`, "integer64"},
+		{"not JSON", "ValueSet-a.json", `{"resourceType":`, "ValueSet-a.json"},
+		{"nothing to compile", "Patient-a.json", `{}`, "no resource type"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			folder := t.TempDir()
+			files := map[string]string{"package.json": `{"name":"x","version":"1"}`}
+			files[tt.file] = tt.content
+			for name, content := range files {
+				if err := os.WriteFile(filepath.Join(folder, name), []byte(content), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := run(t.TempDir(), []string{folder}); err == nil || !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("run: got error %v, want one with %q", err, tt.want)
+			}
+		})
+	}
+}
+
+func TestCodeList(t *testing.T) {
+	defs := newDefinitions()
+	defs.systems["complete"] = &codeSystem{Content: "complete", Concept: []concept{{Code: "a"}, {Code: "b"}}}
+	defs.systems["fragment"] = &codeSystem{Content: "fragment", Concept: []concept{{Code: "a"}}}
+	defs.systems["large"] = &codeSystem{Content: "complete", Concept: make([]concept, maxCodes+1)}
+	for i := range defs.systems["large"].Concept {
+		defs.systems["large"].Concept[i].Code = strings.Repeat("x", i+1)
+	}
+	listed := conceptSet{System: "elsewhere", Concept: []concept{{Code: "b"}, {Code: "c"}}}
+	for _, tt := range []struct {
+		name    string
+		include []conceptSet
+		exclude []conceptSet
+		want    []string
+	}{
+		{"whole system", []conceptSet{{System: "complete"}}, nil, []string{"a", "b"}},
+		{"listed", []conceptSet{listed}, nil, []string{"b", "c"}},
+		{"both, without repeats", []conceptSet{{System: "complete"}, listed}, nil, []string{"a", "b", "c"}},
+		{"another value set", []conceptSet{{ValueSet: []string{"http://e.x/listed|1"}}}, nil, []string{"b", "c"}},
+		{"itself", []conceptSet{{ValueSet: []string{"http://e.x/tested"}}}, nil, nil},
+		{"fragment", []conceptSet{{System: "fragment"}}, nil, nil},
+		{"unknown system", []conceptSet{{System: "complete"}, {System: "urn:ietf:bcp:13"}}, nil, nil},
+		{"filter", []conceptSet{{System: "complete", Filter: make([]json.RawMessage, 1)}}, nil, nil},
+		{"exclusion", []conceptSet{{System: "complete"}}, []conceptSet{{System: "complete"}}, nil},
+		{"too many", []conceptSet{{System: "large"}}, nil, nil},
+		{"nothing", nil, nil, nil},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			set, other := &valueSet{}, &valueSet{}
+			set.Compose.Include, set.Compose.Exclude = tt.include, tt.exclude
+			other.Compose.Include = []conceptSet{listed}
+			defs.valueSets = map[string]*valueSet{"http://e.x/tested": set, "http://e.x/listed": other}
+			got := defs.codeList("http://e.x/tested")
+			if diff := cmp.Diff(tt.want, got); diff != "" {
+				t.Errorf("codeList: (-want +got)\n%s", diff)
+			}
+		})
+	}
+}
+
+// contents returns the files of a folder by name.
+func contents(tb testing.TB, folder string) map[string]string {
+	tb.Helper()
+	entries, err := os.ReadDir(folder)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	files := map[string]string{}
+	for _, e := range entries {
+		data, err := os.ReadFile(filepath.Join(folder, e.Name()))
+		if err != nil {
+			tb.Fatal(err)
+		}
+		files[e.Name()] = string(data)
+	}
+	return files
+}
+
+// archive packs folder as npm does, with an example that is not part of the definitions.
+func archive(tb testing.TB, folder string) string {
+	tb.Helper()
+	name := filepath.Join(tb.TempDir(), "package.tgz")
+	f, err := os.Create(name)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	zipped := gzip.NewWriter(f)
+	packed := tar.NewWriter(zipped)
+	files := map[string]string{"package/example/StructureDefinition-broken.json": "{"}
+	for name, content := range contents(tb, folder) {
+		files["package/"+name] = content
+	}
+	for name, content := range files {
+		if err := packed.WriteHeader(&tar.Header{Name: name, Mode: 0o644, Size: int64(len(content))}); err != nil {
+			tb.Fatal(err)
+		}
+		if _, err := packed.Write([]byte(content)); err != nil {
+			tb.Fatal(err)
+		}
+	}
+	for _, c := range []interface{ Close() error }{packed, zipped, f} {
+		if err := c.Close(); err != nil {
+			tb.Fatal(err)
+		}
+	}
+	return name
+}
+
+// unpacked lays folder out as an unpacked archive: with its files in a folder called package.
+func unpacked(tb testing.TB, folder string) string {
+	tb.Helper()
+	location := tb.TempDir()
+	if err := os.CopyFS(filepath.Join(location, "package"), os.DirFS(folder)); err != nil {
+		tb.Fatal(err)
+	}
+	return location
+}

@@ -1,0 +1,109 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+)
+
+// schema is a JSON object whose members keep their order: that of the StructureDefinition.
+type schema []field
+
+type field struct {
+	name  string
+	value any
+}
+
+// MarshalJSON writes the members in their order.
+func (s schema) MarshalJSON() ([]byte, error) {
+	var b bytes.Buffer
+	b.WriteByte('{')
+	for i, f := range s {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		if err := encode(&b, f.name); err != nil {
+			return nil, err
+		}
+		b.WriteByte(':')
+		if err := encode(&b, f.value); err != nil {
+			return nil, err
+		}
+	}
+	b.WriteByte('}')
+	return b.Bytes(), nil
+}
+
+// encode is json.Marshal without its escapes for HTML, which patterns do not need.
+func encode(b *bytes.Buffer, v any) error {
+	e := json.NewEncoder(b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(v); err != nil {
+		return err
+	}
+	b.Truncate(b.Len() - 1)
+	return nil
+}
+
+// lines writes s with one line for each type and each property: compact, and still fit for a diff.
+func lines(b *bytes.Buffer, s schema, indent string) error {
+	b.WriteString("{\n")
+	for i, f := range s {
+		fmt.Fprintf(b, "%s %q: ", indent, f.name)
+		var err error
+		if nested, ok := f.value.(schema); ok && (f.name == "definitions" || f.name == "properties" || isType(nested)) {
+			err = lines(b, nested, indent+" ")
+		} else {
+			err = encode(b, f.value)
+		}
+		if err != nil {
+			return err
+		}
+		if i < len(s)-1 {
+			b.WriteByte(',')
+		}
+		b.WriteByte('\n')
+	}
+	b.WriteString(indent + "}")
+	return nil
+}
+
+func isType(s schema) bool {
+	for _, f := range s {
+		if f.name == "properties" {
+			return true
+		}
+	}
+	return false
+}
+
+// write makes folder hold files and no other JSON.
+func write(folder string, files map[string]schema) error {
+	if err := os.MkdirAll(folder, 0o755); err != nil {
+		return err
+	}
+	old, err := filepath.Glob(filepath.Join(folder, "*.json"))
+	if err != nil {
+		return err
+	}
+	for _, name := range old {
+		if files[filepath.Base(name)] == nil {
+			if err := os.Remove(name); err != nil {
+				return err
+			}
+		}
+	}
+	for name, s := range files {
+		var b bytes.Buffer
+		if err := lines(&b, s, ""); err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+		b.WriteByte('\n')
+		if err := os.WriteFile(filepath.Join(folder, name), b.Bytes(), 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
+}

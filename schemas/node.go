@@ -1,0 +1,157 @@
+package schemas
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"sync"
+
+	"github.com/xeipuuv/gojsonschema"
+)
+
+// node is one FHIR type: a resource type, a datatype, an element with children, a primitive type or a code list.
+//
+// gojsonschema could follow the $refs between types itself, but then each resource type would carry a copy of every
+// datatype (Extension alone reaches them all). So a node compiles only its own level, and walk follows the
+// $refs: each type exists once, costs nothing before its first use, and errors come in the document's order.
+type node struct {
+	file   *file
+	name   string // "HumanName", "Patient.contact", "date"
+	source json.RawMessage
+
+	once        sync.Once
+	schema      *gojsonschema.Schema
+	description string             // completes "must be"; primitives only
+	codes       []string           // of a code list
+	isText      bool               // any string that is not empty
+	members     map[string]*member // by property; nil for primitives
+	hasRequired bool
+}
+
+// member is one property of an object.
+type member struct {
+	typ      *node
+	element  string // the element's name in FHIRPath: without _, without a choice's type
+	property string // the property's name without _
+	isArray  bool
+	isChoice bool
+	// isSibling tells _name, which holds the id and extensions of the primitive called name.
+	isSibling bool
+	// group is the key by which this and its alternatives satisfy a requirement; "" where none names them.
+	group string
+}
+
+// definition is what compile writes for one type.
+type definition struct {
+	Type        string              `json:"type"`
+	Enum        []string            `json:"enum"`
+	Pattern     string              `json:"pattern"`
+	Description string              `json:"description"`
+	Required    []string            `json:"required"`
+	Properties  map[string]property `json:"properties"`
+	AllOf       []struct {
+		AnyOf []struct {
+			Required []string `json:"required"`
+		} `json:"anyOf"`
+	} `json:"allOf"`
+}
+
+type property struct {
+	Ref    string     `json:"$ref"`
+	Type   string     `json:"type"`
+	Items  *property  `json:"items"`
+	AnyOf  []property `json:"anyOf"`
+	Choice string     `json:"choice"`
+}
+
+// target returns the $ref of a property or of its items. Where null is an alternative it stands second.
+func (p property) target() string {
+	switch {
+	case p.Items != nil:
+		return p.Items.target()
+	case len(p.AnyOf) > 0:
+		return p.AnyOf[0].Ref
+	}
+	return p.Ref
+}
+
+// load compiles the node, once.
+func (n *node) load() *node {
+	n.once.Do(func() {
+		var d definition
+		if err := json.Unmarshal(n.source, &d); err != nil {
+			panic(fmt.Errorf("schemas: %s: %w", n.name, err))
+		}
+		loader := gojsonschema.NewBytesLoader(n.source)
+		n.description = d.Description
+		switch {
+		case d.Type == "object":
+			n.readMembers(d)
+			loader = gojsonschema.NewRawLoader(n.ownLevel(d))
+		case d.Enum != nil:
+			// gojsonschema marshals the value anew for each enum it meets; walk looks codes up.
+			n.codes = d.Enum
+			loader = gojsonschema.NewRawLoader(map[string]any{"type": d.Type})
+		default:
+			n.isText = d.Type == "string" && d.Pattern == ""
+		}
+		compiler := gojsonschema.NewSchemaLoader()
+		compiler.AutoDetect, compiler.Draft = false, gojsonschema.Draft7
+		var err error
+		if n.schema, err = compiler.Compile(loader); err != nil {
+			panic(fmt.Errorf("schemas: %s: %w", n.name, err))
+		}
+		n.source = nil
+	})
+	return n
+}
+
+func (n *node) readMembers(d definition) {
+	n.members = make(map[string]*member, len(d.Properties))
+	for name, p := range d.Properties {
+		m := &member{property: strings.TrimPrefix(name, "_"), isSibling: name[0] == '_',
+			isArray: p.Type == "array", isChoice: p.Choice != ""}
+		m.element = m.property
+		if m.isChoice {
+			m.element = p.Choice
+		}
+		if ref := p.target(); ref != "" {
+			m.typ = n.file.follow(ref)
+		}
+		n.members[name] = m
+	}
+}
+
+// ownLevel returns the schema of the object itself, with true in the place of every $ref. An element that may stand
+// under several names is required under one of its own, its group, which walk fills in when any of them is there:
+// gojsonschema evaluates required several times faster than anyOf.
+func (n *node) ownLevel(d definition) map[string]any {
+	properties := make(map[string]any)
+	required := make([]any, 0, len(d.Required)+len(d.AllOf))
+	for name, m := range n.members {
+		if m.isArray {
+			properties[name] = map[string]any{"type": "array"}
+		}
+	}
+	for _, name := range d.Required {
+		n.members[name].group = name
+		required = append(required, name)
+	}
+	for _, all := range d.AllOf {
+		group := groupKey(n.members[all.AnyOf[0].Required[0]])
+		for _, alternative := range all.AnyOf {
+			n.members[alternative.Required[0]].group = group
+		}
+		required = append(required, group)
+	}
+	n.hasRequired = len(required) > 0
+	return map[string]any{"type": "object", "required": required, "properties": properties}
+}
+
+// groupKey is no name that a property can have.
+func groupKey(m *member) string {
+	if m.isChoice {
+		return m.element + "[x]"
+	}
+	return m.element + "()"
+}
