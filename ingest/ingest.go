@@ -1,0 +1,66 @@
+package ingest
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/ausbizconsulting/referral-fhir-server/shared/fhir"
+	"github.com/ausbizconsulting/referral-fhir-server/shared/fhirhttp"
+	"github.com/ausbizconsulting/referral-fhir-server/shared/principal"
+	"github.com/ausbizconsulting/referral-fhir-server/shared/queue"
+	"github.com/ausbizconsulting/referral-fhir-server/shared/referral"
+)
+
+// Sender puts a message on the queue. It returns nil only when the queue has it for good.
+type Sender interface {
+	Send(context.Context, *queue.Message) error
+}
+
+// Checker finds what is wrong with a resource; path is the FHIRPath of v.
+type Checker interface {
+	Check(v *fhir.Value, path string) []fhir.Issue
+}
+
+// Config is what a Server needs.
+type Config struct {
+	Authenticate func(*http.Request) (principal.Principal, error)
+	Queue        Sender
+	Schemas      Checker
+	Keys         *referral.Keys
+	BaseURL      *url.URL // of status URLs, without /fhir; never taken from a request
+	HTTP         fhirhttp.Server
+
+	MaxBody     int64            // bytes of a decoded body; 0: 4 MiB
+	MaxEntries  int              // entries of a Bundle; 0: 1,000
+	SendTimeout time.Duration    // 0: 5 s
+	Now         func() time.Time // nil: time.Now
+}
+
+// Server accepts submissions over HTTP. It is safe for concurrent use.
+type Server struct{ Config }
+
+// New returns a Server with c's defaults filled in.
+func New(c Config) *Server {
+	if c.MaxBody == 0 {
+		c.MaxBody = 4 << 20
+	}
+	if c.MaxEntries == 0 {
+		c.MaxEntries = 1000
+	}
+	if c.SendTimeout == 0 {
+		c.SendTimeout = 5 * time.Second
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	return &Server{c}
+}
+
+// Register adds ingest's routes to mux.
+func (s *Server) Register(mux *http.ServeMux) {
+	submit := s.HTTP.Handle("POST /fhir", s.submit)
+	mux.Handle("POST /fhir", submit)
+	mux.Handle("POST /fhir/{$}", submit)
+}

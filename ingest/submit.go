@@ -1,0 +1,95 @@
+package ingest
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"regexp"
+
+	"github.com/ausbizconsulting/referral-fhir-server/shared/fhir"
+	"github.com/ausbizconsulting/referral-fhir-server/shared/fhirhttp"
+	"github.com/ausbizconsulting/referral-fhir-server/shared/principal"
+	"github.com/ausbizconsulting/referral-fhir-server/shared/queue"
+	"github.com/ausbizconsulting/referral-fhir-server/shared/referral"
+)
+
+// submit accepts a Bundle (FHIR R4 async.html; RFC 9110 §15.3.3, 202 Accepted).
+func (s *Server) submit(w *fhirhttp.Response, r *http.Request) error {
+	p, err := s.Authenticate(r)
+	if err != nil {
+		return err
+	}
+	w.Principal = p
+	if err := p.Allow(principal.Submit); err != nil {
+		return err
+	}
+	if err := fhirhttp.CheckAccept(r); err != nil {
+		return err
+	}
+	key, err := idempotencyKey(r)
+	if err != nil {
+		return err
+	}
+	body, mediaType, err := fhirhttp.ReadBody(w, r, s.MaxBody)
+	if err != nil {
+		return err
+	}
+	document, err := fhir.Parse(body, "Bundle", fhir.Limits{})
+	if err != nil {
+		return err
+	}
+	bundle, warnings, err := s.check(document)
+	if err != nil {
+		return err
+	}
+
+	m := &queue.Message{
+		Client: p.Client, Type: bundle.Type, RequestID: w.RequestID, TraceParent: traceParent(r),
+		AcceptedAt: s.Now().UTC().Truncate(acceptedPrecision),
+		Request:    referral.Request{Org: p.Org, Method: http.MethodPost, URL: "/fhir", ContentType: mediaType},
+	}
+	m.Request.KeyKind, m.Request.Key = submissionKey(key, bundle)
+	m.Pack(body)
+	m.ID = s.Keys.Mint(referral.Submission{Org: p.Org, AcceptedAt: m.AcceptedAt, Digest: s.Keys.Digest(m.Request)})
+
+	ctx, cancel := context.WithTimeout(r.Context(), s.SendTimeout)
+	defer cancel()
+	if err := s.Queue.Send(ctx, m); err != nil {
+		if errors.Is(err, queue.ErrTooLarge) {
+			return fhir.NewError(fhir.CodeTooLong, "Bundle", "The Bundle is too large for the queue even when compressed; send smaller attachments").WithCause(err)
+		}
+		return fhir.NewError(fhir.CodeTransient, "", "").WithCause(err)
+	}
+	w.Submission = m.ID
+	w.Header().Set("Content-Location", s.BaseURL.JoinPath("fhir", "_status", m.ID).String())
+	w.Header().Set("Retry-After", "1")
+	fhirhttp.Write(w, http.StatusAccepted, fhir.Outcome(append(warnings, fhir.Issue{
+		Severity: fhir.SeverityInformation, Code: fhir.CodeInformational,
+		Details: "Accepted. Follow the URL in Content-Location until the submission has settled.",
+	})))
+	return nil
+}
+
+// idempotencyKeyPattern is what the Idempotency-Key header may hold: 1 to 255 printable ASCII characters.
+var idempotencyKeyPattern = regexp.MustCompile(`^[\x20-\x7e]{1,255}$`)
+
+func idempotencyKey(r *http.Request) (string, error) {
+	values := r.Header.Values("Idempotency-Key")
+	if len(values) == 0 {
+		return "", nil
+	}
+	if len(values) > 1 || !idempotencyKeyPattern.MatchString(values[0]) {
+		return "", fhir.NewError(fhir.CodeValue, "", "Idempotency-Key is one value of 1 to 255 printable ASCII characters")
+	}
+	return values[0], nil
+}
+
+// traceParentPattern is W3C Trace Context §3.2, version 00.
+var traceParentPattern = regexp.MustCompile(`^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$`)
+
+func traceParent(r *http.Request) string {
+	if v := r.Header.Get("Traceparent"); traceParentPattern.MatchString(v) {
+		return v
+	}
+	return ""
+}
