@@ -1,0 +1,92 @@
+package processor
+
+import (
+	"regexp"
+	"strings"
+
+	"github.com/ausbizconsulting/referral-fhir-server/shared/fhir"
+	"github.com/ausbizconsulting/referral-fhir-server/shared/postgres"
+	"github.com/ausbizconsulting/referral-fhir-server/shared/referral"
+	"github.com/ausbizconsulting/referral-fhir-server/shared/search"
+)
+
+// build makes the resources of the settlement and its summary out of the body. An *fhir.Error rejects it.
+func (s *settlement) build(keys *referral.Keys) error {
+	document, err := fhir.Parse(s.body, "Bundle", fhir.Limits{})
+	if err != nil {
+		return err
+	}
+	bundle := fhir.AsBundle(document)
+	if len(bundle.Entries) > postgres.MaxResources {
+		return fhir.NewError(fhir.CodeTooCostly, "Bundle.entry", "The Bundle has more entries than one submission may")
+	}
+	l := newLinks(bundle)
+	ids := make([]referral.UUID, len(bundle.Entries))
+	for i, entry := range bundle.Entries {
+		if entry.Resource.ResourceType() == "" {
+			return fhir.NewError(fhir.CodeRequired, bundle.Expression(i, "resource"), "The entry has no resource")
+		}
+		ids[i] = keys.ResourceID(s.Org, s.Digest, s.AcceptedAt, i)
+		l.names[i] = entry.Resource.ResourceType() + "/" + ids[i].String()
+	}
+	readers := l.readers(s.Org)
+	s.Resources = make([]postgres.Resource, len(bundle.Entries))
+	for i, entry := range bundle.Entries {
+		rename := func(text string) string { return l.rename(i, text) }
+		replace := func(name, text string) (string, bool) { return replaceLink(name, text, rename) }
+		s.Resources[i] = postgres.Resource{
+			ID: ids[i], Type: entry.Resource.ResourceType(), Readers: readers[i],
+			Meta:    entry.Resource.Get("meta").Members(replace, "versionId", "_versionId", "lastUpdated", "_lastUpdated"),
+			Content: entry.Resource.Members(replace, "resourceType", "id", "_id", "meta"),
+			Keys:    search.Index(entry.Resource, rename),
+		}
+	}
+	s.Readers = union(readers)
+	s.summarize(bundle, l)
+	return nil
+}
+
+// summarize fills in who and what the referral is about: by its first ServiceRequest, else by its first Patient.
+func (s *settlement) summarize(bundle fhir.Bundle, l *links) {
+	for i, entry := range bundle.Entries {
+		switch entry.Resource.ResourceType() {
+		case "ServiceRequest":
+			if subject := entry.Resource.At("subject", "reference").Text(); subject != "" {
+				s.Patient = l.rename(i, subject)
+			}
+			s.Priority = entry.Resource.Get("priority").Text()
+			code := entry.Resource.Get("code")
+			if s.Service = code.Get("text").Text(); s.Service == "" {
+				s.Service = code.At("coding", "display").Text()
+			}
+			return
+		case "Patient":
+			if s.Patient == "" {
+				s.Patient = l.names[i]
+			}
+		}
+	}
+}
+
+// replaceLink gives a string of a stored resource: a link to an entry of the Bundle becomes one to the resource
+// that it became (FHIR R4 http.html#trules), in every element but those that say what they mean themselves, such as
+// Identifier.value; in a narrative the links are in its attributes.
+func replaceLink(name, text string, rename func(string) string) (string, bool) {
+	switch name {
+	case "value", "display", "text", "data":
+		return "", false
+	case "div":
+		if !strings.Contains(text, "urn:") {
+			return "", false
+		}
+		return narrativeLink.ReplaceAllStringFunc(text, func(attribute string) string {
+			i := strings.IndexAny(attribute, `"'`)
+			return attribute[:i+1] + rename(attribute[i+1:len(attribute)-1]) + attribute[len(attribute)-1:]
+		}), true
+	}
+	renamed := rename(text)
+	return renamed, renamed != text
+}
+
+// narrativeLink matches href="urn:…" and src='urn:…'.
+var narrativeLink = regexp.MustCompile(`\b(?:href|src)\s*=\s*(?:"urn:[^"]*"|'urn:[^']*')`)

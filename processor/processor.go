@@ -1,0 +1,158 @@
+package processor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/ausbizconsulting/referral-fhir-server/shared/fhir"
+	"github.com/ausbizconsulting/referral-fhir-server/shared/postgres"
+	"github.com/ausbizconsulting/referral-fhir-server/shared/queue"
+	"github.com/ausbizconsulting/referral-fhir-server/shared/referral"
+)
+
+// Store keeps settlements.
+type Store interface {
+	// Settle writes s, or nothing when its submission is settled already.
+	Settle(ctx context.Context, s *postgres.Settlement) (settled bool, err error)
+}
+
+// Config is what a Processor needs.
+type Config struct {
+	Store Store
+	Keys  *referral.Keys
+	Log   *slog.Logger // nil: discard
+
+	// Delay makes a message that failed visible again after d; nil leaves that to the queue's own time-out.
+	Delay       func(ctx context.Context, receiptHandle string, d time.Duration) error
+	ItemTimeout time.Duration // for one message; 0: 10 s
+	// Observe is told of each delivery; nil: nobody. outcome is a state, Known or "failed"; age is the time since
+	// the message was accepted.
+	Observe func(outcome string, d, age time.Duration)
+}
+
+// Processor settles messages. It is safe for concurrent use.
+type Processor struct{ Config }
+
+// New returns a Processor with c's defaults filled in.
+func New(c Config) *Processor {
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if c.ItemTimeout == 0 {
+		c.ItemTimeout = 10 * time.Second
+	}
+	if c.Observe == nil {
+		c.Observe = func(string, time.Duration, time.Duration) {}
+	}
+	return &Processor{c}
+}
+
+// ErrForged says that a message was not made by ingest for the organisation it names.
+var ErrForged = errors.New("the message does not prove its origin")
+
+// Known is what Settle returns for a submission that an earlier delivery has settled.
+const Known referral.State = "known"
+
+// Settle stores m once and returns how it ended. Settling m again, also concurrently, changes nothing and returns
+// Known. It returns an error when m should be delivered again; attempts counts deliveries.
+func (p *Processor) Settle(ctx context.Context, m *queue.Message, attempts int) (referral.State, error) {
+	s, err := p.settlement(m, attempts)
+	if err != nil {
+		return "", err
+	}
+	if rejection := rejected(s.build(p.Keys)); rejection != nil {
+		s.reject(rejection)
+	}
+	settled, err := p.Store.Settle(ctx, s.Settlement)
+	if rejection := rejected(err); rejection != nil && s.State == referral.Completed {
+		s.reject(rejection)
+		settled, err = p.Store.Settle(ctx, s.Settlement)
+	}
+	switch {
+	case err != nil:
+		return "", err
+	case !settled:
+		return Known, nil
+	}
+	return s.State, nil
+}
+
+// settlement proves that m is genuine and whole and returns what is known before its content is looked at.
+func (p *Processor) settlement(m *queue.Message, attempts int) (*settlement, error) {
+	body, err := m.Content()
+	if err != nil {
+		return nil, err
+	}
+	digest := p.Keys.Digest(m.Request)
+	proof, err := p.Keys.Verify(m.Request.Org, m.ID)
+	if err != nil || proof.Digest != digest || !proof.AcceptedAt.Equal(m.AcceptedAt) {
+		return nil, ErrForged
+	}
+	return &settlement{
+		Settlement: &postgres.Settlement{
+			Org: m.Request.Org, Client: m.Client, Digest: digest, AcceptedAt: m.AcceptedAt, RequestID: m.RequestID,
+			KeyKind: m.Request.KeyKind, Key: m.Request.KeyHash(digest), State: referral.Completed, Attempts: attempts,
+			BundleType: m.Type, Content: m.Body, Encoding: m.Encoding, SHA256: m.Request.SHA256,
+		},
+		body: body,
+	}, nil
+}
+
+// settlement is a postgres.Settlement in the making.
+type settlement struct {
+	*postgres.Settlement
+	body []byte
+}
+
+// reject leaves of the settlement that it was refused, and why.
+func (s *settlement) reject(e *fhir.Error) {
+	s.State, s.Outcome = referral.Rejected, string(fhir.Outcome(e.Issues))
+	s.Resources, s.Readers, s.Patient, s.Service, s.Priority = nil, nil, "", "", ""
+}
+
+// rejected returns the reason why the same message can never settle, or nil when err is none.
+func rejected(err error) *fhir.Error {
+	if err == nil {
+		return nil
+	}
+	if e, ok := errors.AsType[*fhir.Error](err); ok && !fhir.CodeOf(e).Transient() {
+		return e
+	}
+	pg, ok := errors.AsType[*postgres.Error](err)
+	switch {
+	case !ok:
+		return nil
+	case pg.SQLState == "23505" && pg.Constraint == "submission_key":
+		return fhir.NewError(fhir.CodeConflict, "", "Another submission of this organisation has settled under the same "+
+			"Idempotency-Key or Bundle.identifier with other content").WithCause(err)
+	case len(pg.SQLState) == 5 && pg.SQLState[:2] == "22":
+		return fhir.NewError(fhir.CodeValue, "", "The submission holds a value that cannot be stored").WithCause(err)
+	}
+	return nil
+}
+
+// down tells whether err says that the store as a whole cannot be used now, so that trying the next message is vain.
+func down(err error) bool {
+	if errors.Is(err, postgres.ErrUnavailable) {
+		return true
+	}
+	pg, ok := errors.AsType[*postgres.Error](err)
+	if !ok {
+		return false
+	}
+	switch pg.SQLState {
+	case "53300", "25006", "3D000", "42P01", "42703":
+		return true
+	}
+	switch pg.SQLState[:2] {
+	case "08", "28", "57":
+		return pg.SQLState != "57014" // a statement that took too long is that statement's matter
+	}
+	return false
+}
+
+// panicked is the error of a panic; it names the type, never the value.
+func panicked(p any) error { return fmt.Errorf("panic of type %T", p) }
