@@ -1,0 +1,110 @@
+// Package localsqs is Amazon SQS on one machine: its JSON protocol (AWS JSON 1.0) over PostgreSQL, for the
+// unchanged AWS SDKs and CLI with an endpoint URL.
+//
+// It promises what standard queues promise, and a little more: a message is durable before SendMessage
+// answers, is delivered at least once, is hidden while leased, comes back after its visibility timeout,
+// and moves to the dead-letter queue when it was received maxReceiveCount times. Receives and deletes are
+// not flushed to disk before they are answered: after a crash of PostgreSQL the worst is one more delivery.
+//
+// It leaves out FIFO queues, policies and encryption (their attributes are kept but have no effect), and it
+// does not check signatures: listen on loopback only. One Server at a time serves a database, since queue
+// attributes and the waking of long polls are kept in the process.
+package localsqs
+
+import (
+	"context"
+	_ "embed"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+// account is the AWS account that owns every queue; it is part of queue URLs and ARNs.
+const account = "000000000000"
+
+//go:embed schema.sql
+var schema string
+
+// Config is what a Server needs.
+type Config struct {
+	DB      *pgxpool.Pool    // required; the schema sqs in its database belongs to the Server. At least 4 connections.
+	BaseURL *url.URL         // required; queue URLs start with it, e.g. http://127.0.0.1:9324
+	Region  string           // of queue ARNs; empty means ap-southeast-2
+	Log     *slog.Logger     // nil means slog.Default()
+	Now     func() time.Time // nil means time.Now; decides visibility, delay and retention
+}
+
+// Server answers SQS requests. It is an http.Handler, safe for concurrent use.
+type Server struct {
+	db      *pgxpool.Pool
+	baseURL string
+	region  string
+	log     *slog.Logger
+	now     func() time.Time
+
+	sends   chan *sendJob // to the writer, which lets concurrent sends share a commit
+	closing chan struct{}
+	closed  sync.Once
+	work    sync.WaitGroup // writer and sweeper
+
+	mu     sync.RWMutex
+	queues map[string]*queue // by name; guarded by mu
+}
+
+// New creates the tables where they are missing, loads the queues and starts the background work that
+// Close ends. It returns an error when the database cannot be reached.
+func New(ctx context.Context, c Config) (*Server, error) {
+	s := &Server{
+		db:      c.DB,
+		baseURL: strings.TrimSuffix(c.BaseURL.String(), "/"),
+		region:  c.Region,
+		log:     c.Log,
+		now:     c.Now,
+		sends:   make(chan *sendJob),
+		closing: make(chan struct{}),
+		queues:  make(map[string]*queue),
+	}
+	if s.region == "" {
+		s.region = "ap-southeast-2"
+	}
+	if s.log == nil {
+		s.log = slog.Default()
+	}
+	if s.now == nil {
+		s.now = time.Now
+	}
+	if _, err := s.db.Exec(ctx, schema); err != nil {
+		return nil, fmt.Errorf("create sqs schema: %w", err)
+	}
+	if err := s.loadQueues(ctx); err != nil {
+		return nil, err
+	}
+	s.work.Go(s.writeSends)
+	s.work.Go(s.sweep)
+	return s, nil
+}
+
+// Close ends long polls with an empty answer, refuses further sends and receives, and returns when the
+// sends under way are stored. Call it before shutting down the HTTP server, which waits for long polls.
+func (s *Server) Close() {
+	s.closed.Do(func() { close(s.closing) })
+	s.work.Wait()
+}
+
+// asyncCommit makes the transaction it runs in return before its commit is on disk.
+const asyncCommit = `select set_config('synchronous_commit', 'off', true)`
+
+// relaxed runs one statement in one round trip without waiting for the disk, and gives its rows to scan.
+// A crash of PostgreSQL may undo it: fit for what only causes one more delivery then.
+func (s *Server) relaxed(ctx context.Context, sql string, args []any, scan func(pgx.Rows) error) error {
+	var batch pgx.Batch
+	batch.Queue(asyncCommit)
+	batch.Queue(sql, args...).Query(scan)
+	return s.db.SendBatch(ctx, &batch).Close()
+}
