@@ -1,0 +1,60 @@
+package env_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/ausbizconsulting/referral-fhir-server/shared/env"
+)
+
+func settings(vars map[string]string) *env.Settings {
+	return env.Read(func(name string) (string, bool) { v, ok := vars[name]; return v, ok })
+}
+
+func TestEveryWrongSettingIsReportedAtOnceByName(t *testing.T) {
+	s := settings(map[string]string{"I": "zqx", "D": "zqx", "U": "zqx", "B": "zqx!", "L": "zqx", "FINE": "3"})
+	s.Int("I", 1, 0, 9)
+	s.Int("FINE", 1, 0, 9)
+	s.Duration("D", 1)
+	s.URL("U", "")
+	s.Base64("B", 1)
+	s.Level("L")
+	err := s.Err()
+	if err == nil {
+		t.Fatal("got no error")
+	}
+	for _, name := range []string{"I ", "D ", "U ", "B ", "L "} {
+		if !strings.Contains(err.Error(), name) {
+			t.Errorf("%v does not name %s", err, name)
+		}
+	}
+	if strings.Contains(err.Error(), "zqx") || strings.Contains(err.Error(), "FINE") {
+		t.Errorf("%v shows a value or a setting that is right", err)
+	}
+}
+
+func TestValuesAndDefaults(t *testing.T) {
+	s := settings(map[string]string{"I": "7", "D": "90s", "U": "https://x.example/a", "B": "QUJD", "L": "debug", "EMPTY": ""})
+	if got := s.Int("I", 1, 0, 9); got != 7 {
+		t.Errorf("got %d, want 7", got)
+	}
+	if got := s.Int("EMPTY", 3, 0, 9); got != 3 {
+		t.Errorf("got %d, want the default 3", got)
+	}
+	if got := s.Duration("D", 1); got != 90*time.Second {
+		t.Errorf("got %v, want 90s", got)
+	}
+	if got := s.URL("U", "").String(); got != "https://x.example/a" {
+		t.Errorf("got %s", got)
+	}
+	if got := string(s.Base64("B", 3)); got != "ABC" {
+		t.Errorf("got %q, want ABC", got)
+	}
+	if got := s.String("UNSET", "d"); got != "d" {
+		t.Errorf("got %q, want d", got)
+	}
+	if err := s.Err(); err != nil {
+		t.Errorf("got %v, want none", err)
+	}
+}
