@@ -10,6 +10,7 @@ import (
 
 	"github.com/aws/aws-lambda-go/events"
 
+	"github.com/ausbizconsulting/referral-fhir-server/shared/postgres"
 	"github.com/ausbizconsulting/referral-fhir-server/shared/queue"
 )
 
@@ -24,7 +25,7 @@ func (p *Processor) HandleSQS(ctx context.Context, event events.SQSEvent) (event
 	for i := range event.Records {
 		err := p.deliver(ctx, &event.Records[i])
 		failed[i] = err != nil
-		if down(err) || ctx.Err() != nil {
+		if errors.Is(err, postgres.ErrUnavailable) || ctx.Err() != nil {
 			break
 		}
 	}

@@ -134,25 +134,5 @@ func rejected(err error) *fhir.Error {
 	return nil
 }
 
-// down tells whether err says that the store as a whole cannot be used now, so that trying the next message is vain.
-func down(err error) bool {
-	if errors.Is(err, postgres.ErrUnavailable) {
-		return true
-	}
-	pg, ok := errors.AsType[*postgres.Error](err)
-	if !ok {
-		return false
-	}
-	switch pg.SQLState {
-	case "53300", "25006", "3D000", "42P01", "42703":
-		return true
-	}
-	switch pg.SQLState[:2] {
-	case "08", "28", "57":
-		return pg.SQLState != "57014" // a statement that took too long is that statement's matter
-	}
-	return false
-}
-
 // panicked is the error of a panic; it names the type, never the value.
 func panicked(p any) error { return fmt.Errorf("panic of type %T", p) }

@@ -132,7 +132,7 @@ func freePort(port int) (int, error) {
 
 // configure writes postgresql.conf anew, so that it says what this run was asked for and nothing else.
 func (s *Server) configure(dir *os.File) error {
-	conf := map[string]string{
+	conf := map[string]string{ //nolint:gosec // scram-sha-256 is a method, not a password
 		"listen_addresses":        "127.0.0.1",
 		"unix_socket_directories": "",
 		"port":                    strconv.Itoa(s.port),

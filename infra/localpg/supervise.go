@@ -45,7 +45,7 @@ func (s *Server) supervise(ctx context.Context, started chan<- error) {
 				return
 			case <-server.exited:
 				s.setPID(0)
-				s.log.Error("PostgreSQL ended on its own; starting it again", slog.Any("error", server.err))
+				s.log.Error("PostgreSQL ended on its own; starting it again", slog.String("ended", fmt.Sprint(server.err)))
 			}
 			if time.Since(began) > steady {
 				wait = shortestWait
@@ -58,7 +58,7 @@ func (s *Server) supervise(ctx context.Context, started chan<- error) {
 		if server, err = s.again(ctx); err == nil {
 			s.log.Info("PostgreSQL started again", slog.Int("pid", s.PID()))
 		} else if ctx.Err() == nil {
-			s.log.Error("PostgreSQL did not start again; trying on", slog.Any("error", err))
+			s.log.Error("PostgreSQL did not start again; trying on", slog.String("error", err.Error()))
 		}
 	}
 }

@@ -228,6 +228,7 @@ func TestReceiveChoosesAttributes(t *testing.T) {
 		{"by name", sqs.ReceiveMessageInput{MessageAttributeNames: []string{"org", "absent"}}, 1, 0},
 		{"by prefix", sqs.ReceiveMessageInput{MessageAttributeNames: []string{"trace.*"}}, 2, 0},
 		{"all", sqs.ReceiveMessageInput{MessageAttributeNames: []string{".*"}}, 3, 0},
+		//nolint:staticcheck // older clients send the deprecated parameter
 		{"system attribute by the old parameter", sqs.ReceiveMessageInput{AttributeNames: []types.QueueAttributeName{"SentTimestamp"}}, 0, 1},
 		{"system attribute", sqs.ReceiveMessageInput{MessageSystemAttributeNames: []types.MessageSystemAttributeName{"SentTimestamp"}}, 0, 1},
 	} {

@@ -233,7 +233,7 @@ func archiveFiles(name string) (files map[string][]byte, err error) {
 	archive := tar.NewReader(unzipped)
 	for {
 		header, err := archive.Next()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return files, nil
 		}
 		if err != nil {

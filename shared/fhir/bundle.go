@@ -54,5 +54,6 @@ func (v *Value) walk(name, path string, visit func(name, path string, s *Value))
 		for i := range v.items {
 			v.items[i].walk(name, path+"["+strconv.Itoa(i)+"]", visit)
 		}
+	default: // no string
 	}
 }

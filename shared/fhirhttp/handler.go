@@ -99,7 +99,7 @@ func (s Server) Handle(route string, h Handler) http.Handler {
 func recovered(h Handler, w *Response, r *http.Request) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			if p == http.ErrAbortHandler {
+			if err, ok := p.(error); ok && errors.Is(err, http.ErrAbortHandler) {
 				panic(p)
 			}
 			err = fmt.Errorf("panic of type %T at %s", p, panicPlace())
@@ -128,7 +128,7 @@ func Write(w *Response, status int, body []byte) {
 	w.Header().Set("Content-Type", MediaType)
 	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(status)
-	w.Write(body) // the client's loss if it has gone
+	_, _ = w.Write(body) // the client's loss if it has gone
 }
 
 func writeError(w *Response, err error) {

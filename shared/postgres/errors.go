@@ -14,6 +14,7 @@ type Error struct {
 	Constraint string
 	Table      string
 	Column     string
+	Connecting bool // no session came about
 }
 
 func (e *Error) Error() string {
@@ -26,9 +27,31 @@ func (e *Error) Error() string {
 	return text
 }
 
-// ErrUnavailable says that the store did not answer: it is down, unreachable, or the connection broke. Whether a
-// write that was under way has happened is not known, whatever the driver says of it.
-var ErrUnavailable = errors.New("the store did not answer")
+// Unwrap returns ErrUnavailable when it is the store as a whole that cannot be used now, whatever is asked of it.
+func (e *Error) Unwrap() error {
+	if e.Connecting || unavailableStates[e.SQLState] || unavailableStates[e.SQLState[:2]] {
+		return ErrUnavailable
+	}
+	return nil
+}
+
+// unavailableStates are SQLSTATEs, and whole classes of them, that say so.
+var unavailableStates = map[string]bool{
+	"08":    true, // connection exception
+	"25006": true, // read-only: a fail-over is under way
+	"28":    true, // credentials: they rotate
+	"3D000": true, // no such database
+	"42703": true, // no such column, and
+	"42P01": true, // no such table: the migration has not run
+	"53300": true, // too many connections
+	"57P01": true, // shut down by an administrator
+	"57P02": true, // a crash
+	"57P03": true, // starting up
+}
+
+// ErrUnavailable says that the store did not answer or cannot be used now: it is down, unreachable, failing over,
+// or the connection broke. Whether a write that was under way has happened is not known, whatever the driver says.
+var ErrUnavailable = errors.New("the store is unavailable")
 
 // reduce returns err in terms of Error, ErrUnavailable and the context's errors, with the operation before it, and
 // nil for nil. Nothing of the driver's own text is kept.
@@ -37,8 +60,9 @@ func reduce(operation string, err error) error {
 		return nil
 	}
 	if pg, ok := errors.AsType[*pgconn.PgError](err); ok {
+		_, connecting := errors.AsType[*pgconn.ConnectError](err)
 		return fmt.Errorf("%s: %w", operation, &Error{
-			SQLState: pg.Code, Constraint: pg.ConstraintName, Table: pg.TableName, Column: pg.ColumnName,
+			SQLState: pg.Code, Constraint: pg.ConstraintName, Table: pg.TableName, Column: pg.ColumnName, Connecting: connecting,
 		})
 	}
 	for _, known := range []error{context.DeadlineExceeded, context.Canceled} {

@@ -1,6 +1,7 @@
 package principal_test
 
 import (
+	"net/http"
 	"net/http/httptest"
 	"testing"
 
@@ -23,7 +24,7 @@ func TestAuthenticate(t *testing.T) {
 		{"two", []string{"dev-sender", "dev-sender"}, ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			r := httptest.NewRequest("GET", "/fhir", nil)
+			r := httptest.NewRequest(http.MethodGet, "/fhir", nil)
 			for _, key := range test.keys {
 				r.Header.Add("x-api-key", key)
 			}

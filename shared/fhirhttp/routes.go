@@ -1,0 +1,75 @@
+package fhirhttp
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/ausbizconsulting/referral-fhir-server/shared/fhir"
+)
+
+// Fallback returns what answers requests that no other pattern of mux matches: 405 with Allow where the path is
+// served for other methods, 404 elsewhere. Register it under "/".
+func (s Server) Fallback(mux *http.ServeMux) http.Handler {
+	return s.Handle("other", func(w *Response, r *http.Request) error {
+		var allowed []string
+		for _, method := range []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete} {
+			other := r.Clone(r.Context())
+			other.Method = method
+			if _, pattern := mux.Handler(other); pattern != "/" && pattern != "" {
+				allowed = append(allowed, method)
+			}
+		}
+		if len(allowed) == 0 || slices.Contains(allowed, r.Method) {
+			return fhir.NewError(fhir.CodeNotFound, "", "Nothing is served at this address")
+		}
+		w.Header().Set("Allow", strings.Join(allowed, ", "))
+		return fhir.NewError(fhir.CodeNotSupported, "", "This address does not take the method; see the header Allow").
+			WithStatus(http.StatusMethodNotAllowed)
+	})
+}
+
+// Parts are what a process needs to serve, by name, each with a check that returns an error when it does not work.
+type Parts map[string]func(context.Context) error
+
+// readyTimeout is within what load balancers allow.
+const readyTimeout = 2 * time.Second
+
+// RegisterHealth adds GET /health/live, which is 200 while the process runs, and GET /health/ready, which is 200
+// when all parts work and 503 otherwise, with each part's state as JSON.
+func RegisterHealth(mux *http.ServeMux, parts Parts) {
+	mux.HandleFunc("GET /health/live", func(w http.ResponseWriter, _ *http.Request) {
+		writeHealth(w, http.StatusOK, map[string]string{"status": "live"})
+	})
+	mux.HandleFunc("GET /health/ready", func(w http.ResponseWriter, r *http.Request) {
+		ctx, cancel := context.WithTimeout(r.Context(), readyTimeout)
+		defer cancel()
+		var mu sync.Mutex
+		states, status := map[string]string{}, http.StatusOK // guarded by mu
+		var wg sync.WaitGroup
+		for name, check := range parts {
+			wg.Go(func() {
+				err := check(ctx)
+				mu.Lock()
+				defer mu.Unlock()
+				states[name] = "ready"
+				if err != nil {
+					states[name], status = "unavailable", http.StatusServiceUnavailable
+				}
+			})
+		}
+		wg.Wait()
+		writeHealth(w, status, states)
+	})
+}
+
+func writeHealth(w http.ResponseWriter, status int, states map[string]string) {
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(states) // the client's loss if it has gone
+}
