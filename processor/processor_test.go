@@ -113,6 +113,11 @@ func TestSettleStoresTheReferral(t *testing.T) {
 			t.Errorf("the decimal %s lost its form", decimal)
 		}
 	}
+	vids := value[bool](t, f, `select bool_and(vid >> 22 = (extract(epoch from last_updated) * 1000)::int8 - 1577836800000) and
+		count(distinct vid >> 10) = 1 and min(vid & 1023) = 0 and max(vid & 1023) = count(*) - 1 from resource`)
+	if !vids {
+		t.Error("the vids are not one block of the settlement's millisecond")
+	}
 	type link struct{ Request, Task string }
 	got := link{
 		value[string](t, f, `select 'ServiceRequest/' || id from resource where type = 'ServiceRequest'`),

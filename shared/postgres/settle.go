@@ -65,7 +65,7 @@ with s as (
 	returning settled_at
 ), b as (
 	select settled_at,
-		((extract(epoch from settled_at) * 1000)::int8 - 1577836800000) << 22 | (nextval('vid_block') & 4095) << 10 as vid
+		(((extract(epoch from settled_at) * 1000)::int8 - 1577836800000) << 22) | ((nextval('vid_block') & 4095) << 10) as vid
 	from s
 ), r as (
 	insert into resource (id, type, org, readers, version, last_updated, vid, meta, content)

@@ -1,0 +1,113 @@
+package query
+
+import (
+	"net/http"
+
+	"github.com/ausbizconsulting/referral-fhir-server/shared/fhirhttp"
+	"github.com/ausbizconsulting/referral-fhir-server/shared/search"
+)
+
+// metadata serves the CapabilityStatement (FHIR R4 http.html#capabilities) to everybody: it tells of no tenant.
+func (s *Server) metadata(w *fhirhttp.Response, r *http.Request) error {
+	if err := fhirhttp.CheckAccept(r); err != nil {
+		return err
+	}
+	fhirhttp.Write(w, http.StatusOK, s.capability)
+	return nil
+}
+
+type capability struct {
+	ResourceType   string                   `json:"resourceType"`
+	Status         string                   `json:"status"`
+	Date           string                   `json:"date"`
+	Kind           string                   `json:"kind"`
+	Software       capabilitySoftware       `json:"software"`
+	Implementation capabilityImplementation `json:"implementation"`
+	FHIRVersion    string                   `json:"fhirVersion"`
+	Format         []string                 `json:"format"`
+	Rest           []capabilityRest         `json:"rest"`
+}
+
+type capabilitySoftware struct {
+	Name    string `json:"name"`
+	Version string `json:"version"`
+}
+
+type capabilityImplementation struct {
+	Description string `json:"description"`
+	URL         string `json:"url"`
+}
+
+type capabilityRest struct {
+	Mode          string                  `json:"mode"`
+	Documentation string                  `json:"documentation"`
+	Security      capabilitySecurity      `json:"security"`
+	Resource      []capabilityResource    `json:"resource"`
+	Interaction   []capabilityInteraction `json:"interaction"`
+}
+
+type capabilitySecurity struct {
+	CORS        bool   `json:"cors"`
+	Description string `json:"description"`
+}
+
+type capabilityResource struct {
+	Type            string                  `json:"type"`
+	Interaction     []capabilityInteraction `json:"interaction"`
+	Versioning      string                  `json:"versioning"`
+	ReadHistory     bool                    `json:"readHistory"`
+	UpdateCreate    bool                    `json:"updateCreate"`
+	ConditionalRead string                  `json:"conditionalRead"`
+	SearchParam     []capabilitySearchParam `json:"searchParam"`
+}
+
+type capabilityInteraction struct {
+	Code          string `json:"code"`
+	Documentation string `json:"documentation,omitempty"`
+}
+
+type capabilitySearchParam struct {
+	Name string      `json:"name"`
+	Type search.Type `json:"type"`
+}
+
+// capabilityStatement is made from the table that searches read.
+func capabilityStatement(c Config) []byte {
+	rest := capabilityRest{
+		Mode: "server",
+		Documentation: "JSON only: XML is refused with 406 and 415. A Bundle of type transaction, document, message or collection " +
+			"is sent to the base URL and answered with 202 and a status URL (FHIR asynchronous pattern); batch is not supported yet. " +
+			"Searches answer with at most 100 resources or about 4 MiB a page.",
+		Security: capabilitySecurity{Description: "An API key in the header x-api-key says who calls; a client reads what its organisation sent or was addressed."},
+		Interaction: []capabilityInteraction{{
+			Code: "transaction", Documentation: "Creates (POST) only. Asynchronous: 202, then the status URL in Content-Location.",
+		}},
+	}
+	for _, name := range search.Types() {
+		resource := capabilityResource{
+			Type:            name,
+			Interaction:     []capabilityInteraction{{Code: "read"}, {Code: "search-type"}},
+			Versioning:      "versioned",
+			ConditionalRead: "not-match",
+			SearchParam:     []capabilitySearchParam{{Name: "_id", Type: search.Token}},
+		}
+		params, _ := search.Params(name)
+		for _, p := range params {
+			resource.SearchParam = append(resource.SearchParam, capabilitySearchParam{Name: p.Name, Type: p.Type})
+		}
+		rest.Resource = append(rest.Resource, resource)
+	}
+	b, err := encode(capability{
+		ResourceType: "CapabilityStatement", Status: "active", Date: c.Released.UTC().Format("2006-01-02"), Kind: "instance",
+		Software: capabilitySoftware{Name: "Referral FHIR Server", Version: c.Version},
+		Implementation: capabilityImplementation{
+			Description: "Referral intake: accepts referrals as FHIR Bundles, settles each once, and serves them to sender and recipient.",
+			URL:         c.BaseURL.JoinPath("fhir").String(),
+		},
+		FHIRVersion: "4.0.1", Format: []string{"application/fhir+json", "json"}, Rest: []capabilityRest{rest},
+	})
+	if err != nil {
+		panic("query: a CapabilityStatement of strings encodes: " + err.Error())
+	}
+	return b
+}

@@ -1,0 +1,125 @@
+package query
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/ausbizconsulting/referral-fhir-server/shared/fhir"
+	"github.com/ausbizconsulting/referral-fhir-server/shared/fhirhttp"
+	"github.com/ausbizconsulting/referral-fhir-server/shared/postgres"
+	"github.com/ausbizconsulting/referral-fhir-server/shared/principal"
+	"github.com/ausbizconsulting/referral-fhir-server/shared/referral"
+)
+
+// Store reads on behalf of an organisation, and finds nothing but what that may read.
+type Store interface {
+	Submission(ctx context.Context, org string, d referral.Digest) (s postgres.Submission, found bool, err error)
+	Read(ctx context.Context, org, resourceType string, id referral.UUID) (v postgres.Version, found bool, err error)
+	Search(ctx context.Context, org string, s postgres.Search) (found []postgres.Version, more bool, err error)
+}
+
+// Config is what a Server needs.
+type Config struct {
+	Authenticate func(*http.Request) (principal.Principal, error)
+	Store        Store
+	Keys         *referral.Keys
+	BaseURL      *url.URL // of fullUrls and links, without /fhir; never taken from a request
+	HTTP         fhirhttp.Server
+
+	Version  string    // of the software, for the CapabilityStatement; empty: "development"
+	Released time.Time // CapabilityStatement.date; zero: the day this interface was first published
+
+	PageBytes    int              // of resources in a page of results, about; 0: 4 MiB
+	StoreTimeout time.Duration    // 0: 5 s
+	Now          func() time.Time // nil: time.Now
+}
+
+// Server answers reads over HTTP. It is safe for concurrent use.
+type Server struct {
+	Config
+	capability []byte
+}
+
+// New returns a Server with c's defaults filled in.
+func New(c Config) *Server {
+	if c.Version == "" {
+		c.Version = "development"
+	}
+	if c.Released.IsZero() {
+		c.Released = time.Date(2026, time.November, 22, 0, 0, 0, 0, time.UTC)
+	}
+	if c.PageBytes == 0 {
+		c.PageBytes = 4 << 20
+	}
+	if c.StoreTimeout == 0 {
+		c.StoreTimeout = 5 * time.Second
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	return &Server{Config: c, capability: capabilityStatement(c)}
+}
+
+// Register adds query's routes to mux. GET serves HEAD, too.
+func (s *Server) Register(mux *http.ServeMux) {
+	for route, handler := range map[string]fhirhttp.Handler{
+		"GET /fhir/metadata":        s.metadata,
+		"GET /fhir/_status/{id}":    s.authorized(s.status),
+		"GET /fhir/{type}/{id}":     s.authorized(s.read),
+		"GET /fhir/{type}":          s.authorized(s.search),
+		"POST /fhir/{type}/_search": s.authorized(s.searchForm),
+		"GET /referrals/{id}":       s.authorized(s.referral),
+	} {
+		mux.Handle(route, s.HTTP.Handle(route, handler))
+	}
+}
+
+// authorized returns h for callers that are known, have the scope read and take JSON.
+func (s *Server) authorized(h fhirhttp.Handler) fhirhttp.Handler {
+	return func(w *fhirhttp.Response, r *http.Request) error {
+		p, err := s.Authenticate(r)
+		if err != nil {
+			return err
+		}
+		w.Principal = p
+		if err := p.Allow(principal.Read); err != nil {
+			return err
+		}
+		if err := fhirhttp.CheckAccept(r); err != nil {
+			return err
+		}
+		return h(w, r)
+	}
+}
+
+// notFound is the one answer for what does not exist, what is not the caller's and what cannot be an id.
+func notFound() error {
+	return fhir.NewError(fhir.CodeNotFound, "", "There is nothing here with this id that this client may read")
+}
+
+// storeError returns what a caller is told about a failed read: that it may work later when the store was down or
+// slow, else that the server is at fault.
+func storeError(err error) error {
+	if storeIsAway(err) {
+		return fhir.NewError(fhir.CodeTransient, "", "").WithCause(err)
+	}
+	return err
+}
+
+func storeIsAway(err error) bool {
+	return errors.Is(err, postgres.ErrUnavailable) || errors.Is(err, context.DeadlineExceeded)
+}
+
+// encode is json.Marshal without the escapes that only HTML needs: links are there to be pasted.
+func encode(v any) ([]byte, error) {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	err := e.Encode(v)
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), err
+}

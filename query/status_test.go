@@ -1,0 +1,186 @@
+package query_test
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/ausbizconsulting/referral-fhir-server/shared/fhir"
+	"github.com/ausbizconsulting/referral-fhir-server/shared/postgres/pgtest"
+	"github.com/ausbizconsulting/referral-fhir-server/shared/referral"
+)
+
+func TestStatusOfCompleted(t *testing.T) {
+	t.Parallel()
+	s := newServer(t)
+	settlement := s.settle(s.settlement(1, recipient))
+	canonical := s.id(settlement, sender)
+	again := *settlement
+	again.AcceptedAt = accepted.Add(time.Hour) // the same request, sent again
+	for _, id := range []string{canonical, s.id(&again, sender)} {
+		w := s.get("dev-sender", "/fhir/_status/"+id)
+		if w.Code != http.StatusOK {
+			t.Fatalf("got %d %s", w.Code, w.Body)
+		}
+		bundle := parse(t, w)
+		modified := bundle.At("entry", "resource", "entry", "response", "lastModified").Text()
+		if _, err := time.Parse("2006-01-02T15:04:05.000Z", modified); err != nil {
+			t.Errorf("lastModified: %v", err)
+		}
+		entry := func(i int) string {
+			r := settlement.Resources[i]
+			return `{"response":{"status":"201 Created","location":"` + r.Type + `/` + r.ID.String() + `/_history/1","etag":"W/\"1\"","lastModified":"` + modified + `"}}`
+		}
+		want := `{"resourceType":"Bundle","id":"` + canonical + `","type":"batch-response","entry":[{"resource":` +
+			`{"resourceType":"Bundle","type":"transaction-response","entry":[` + entry(0) + `,` + entry(1) + `]},"response":{"status":"200 OK"}}]}`
+		if got := w.Body.String(); got != want {
+			t.Errorf("got  %s\nwant %s", got, want)
+		}
+	}
+}
+
+func TestStatusOfSettledInOtherWays(t *testing.T) {
+	t.Parallel()
+	s := newServer(t)
+	for n, test := range []struct {
+		state  referral.State
+		code   fhir.Code // of the stored outcome, none when empty
+		status string
+	}{
+		{referral.Completed, fhir.CodeInformational, "200 OK"},
+		{referral.Rejected, fhir.CodeConflict, "409 Conflict"},
+		{referral.Rejected, fhir.CodeBusinessRule, "422 Unprocessable Entity"},
+		{referral.Rejected, fhir.CodeException, "422 Unprocessable Entity"},
+		{referral.Rejected, "", "422 Unprocessable Entity"},
+		{referral.Cancelled, "", "410 Gone"},
+	} {
+		settlement := s.settlement(n)
+		settlement.State = test.state
+		if test.code != "" {
+			severity := fhir.SeverityError
+			if test.state == referral.Completed {
+				severity = fhir.SeverityWarning
+			}
+			settlement.Outcome = string(fhir.Outcome([]fhir.Issue{
+				{Severity: fhir.SeverityInformation, Code: fhir.CodeNotFound}, {Severity: severity, Code: test.code, Details: "a <b> & c"},
+			}))
+		}
+		if test.state != referral.Completed {
+			settlement.Resources = nil
+		}
+		s.settle(settlement)
+		w := s.get("dev-sender", "/fhir/_status/"+s.id(settlement, sender))
+		entry := parse(t, w).At("entry")
+		if got := entry.At("response", "status").Text(); w.Code != http.StatusOK || got != test.status {
+			t.Errorf("%s %s: got %d, entry %q, want %q", test.state, test.code, w.Code, got, test.status)
+		}
+		if got := entry.At("resource").ResourceType(); (got == "Bundle") != (test.state == referral.Completed) {
+			t.Errorf("%s: got resource %q", test.state, got)
+		}
+		outcome := entry.At("response", "outcome")
+		if (outcome.ResourceType() == "OperationOutcome") != (test.code != "") {
+			t.Errorf("%s %s: got outcome %v", test.state, test.code, outcome)
+		}
+	}
+}
+
+func TestStatusBeforeSettlingIs202(t *testing.T) {
+	t.Parallel()
+	s := newServer(t)
+	unknown := s.settlement(1)
+	quarantined := s.settlement(2)
+	quarantined.State, quarantined.Resources = referral.Quarantined, nil
+	s.settle(quarantined)
+	for name, test := range map[string]struct {
+		server            *server
+		id                string
+		progress, seconds string
+	}{
+		"no row":        {s, s.id(unknown, sender), "accepted, not settled yet", "5"},
+		"quarantined":   {s, s.id(quarantined, sender), "accepted; it could not be settled and waits for an operator of the server", "10"},
+		"store is down": {newServerOn(t, nowhere), s.id(unknown, sender), "accepted; the status cannot be read at the moment", "10"},
+	} {
+		w := test.server.get("dev-sender", "/fhir/_status/"+test.id)
+		if w.Code != http.StatusAccepted || w.Header().Get("X-Progress") != test.progress || w.Header().Get("Retry-After") != test.seconds {
+			t.Errorf("%s: got %d, X-Progress %q, Retry-After %q, want 202, %q, %q", name,
+				w.Code, w.Header().Get("X-Progress"), w.Header().Get("Retry-After"), test.progress, test.seconds)
+		}
+		if got := parse(t, w).ResourceType(); got != "OperationOutcome" {
+			t.Errorf("%s: got %q, want an OperationOutcome", name, got)
+		}
+	}
+}
+
+// A database that takes no connections is an outage, too, although PostgreSQL answers.
+func TestStatusWhileTheStoreRefusesConnections(t *testing.T) {
+	t.Parallel()
+	store := pgtest.New(t)
+	u, err := url.Parse(store)
+	if err != nil {
+		t.Fatal(err)
+	}
+	database := u.Path[1:]
+	u.Path = "/postgres"
+	conn, err := pgx.Connect(t.Context(), u.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(context.Background())
+	if _, err := conn.Exec(t.Context(), "alter database "+database+" allow_connections false"); err != nil {
+		t.Fatal(err)
+	}
+	s := newServerOn(t, store)
+	id := s.id(s.settlement(1), sender)
+	if w := s.get("dev-sender", "/fhir/_status/"+id); w.Code != http.StatusAccepted || !strings.Contains(w.Header().Get("X-Progress"), "cannot be read") {
+		t.Errorf("status: got %d %q, want 202", w.Code, w.Header().Get("X-Progress"))
+	}
+	if w := s.get("dev-sender", "/fhir/Patient"); w.Code != http.StatusServiceUnavailable {
+		t.Errorf("search: got %d, want 503", w.Code)
+	}
+	if _, err := conn.Exec(t.Context(), "alter database "+database+" allow_connections true"); err != nil {
+		t.Fatal(err)
+	}
+	if w := s.get("dev-sender", "/fhir/_status/"+id); w.Header().Get("X-Progress") != "accepted, not settled yet" {
+		t.Errorf("with the store back: got %d %q", w.Code, w.Header().Get("X-Progress"))
+	}
+}
+
+func TestStatusRetryAfterGrowsWithAge(t *testing.T) {
+	s := newServerOn(t, pgtest.New(t))
+	for age, want := range map[time.Duration]string{-time.Hour: "1", 0: "1", 20 * time.Second: "5", time.Hour: "10"} {
+		settlement := s.settlement(1)
+		settlement.AcceptedAt = accepted.Add(20*time.Second - age)
+		if got := s.get("dev-sender", "/fhir/_status/"+s.id(settlement, sender)).Header().Get("Retry-After"); got != want {
+			t.Errorf("accepted %v ago: got Retry-After %q, want %q", age, got, want)
+		}
+	}
+}
+
+func TestStatusOfWhatIsNotGenuineIs404(t *testing.T) {
+	t.Parallel()
+	s := newServer(t)
+	settlement := s.settle(s.settlement(1, recipient))
+	id := s.id(settlement, sender)
+	flip := map[bool]string{true: "b", false: "a"}[id[20] == 'a']
+	invented := s.get("dev-sender", "/fhir/_status/invented")
+	for _, server := range []*server{s, newServerOn(t, nowhere)} { // with the store and without it
+		for name, request := range map[string]struct{ key, id string }{
+			"invented":               {"dev-sender", "1"},
+			"mutated":                {"dev-sender", id[:20] + flip + id[21:]},
+			"another organisation's": {"dev-other", id},
+			"addressed recipient's":  {"dev-recipient", id},
+			"tag of another":         {"dev-sender", s.id(settlement, unrelated)},
+			"upper case":             {"dev-sender", strings.ToUpper(id)},
+		} {
+			w := server.get(request.key, "/fhir/_status/"+request.id)
+			if err := same(w, invented); err != nil || w.Code != http.StatusNotFound {
+				t.Errorf("%s: got %d; differs from an invented one: %v", name, w.Code, err)
+			}
+		}
+	}
+}

@@ -1,0 +1,33 @@
+package postgres
+
+import (
+	"context"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// ReadSQL, SubmissionSQL and SQL are the statements of Read, Submission and Search.
+const (
+	ReadSQL       = readSQL
+	SubmissionSQL = submissionSQL
+)
+
+func (s Search) SQL(org string) (string, []any) { return s.sql(org) }
+
+// WithoutTenantRule is query without what it says of organisations itself: row-level security is left.
+func WithoutTenantRule(query string) string {
+	query = strings.ReplaceAll(query, mayRead, "($1::text is not null)")
+	return strings.ReplaceAll(query, "(s.org = $1 or s.readers @> array[$1])", "($1::text is not null)")
+}
+
+// As runs query for org and returns how many rows it saw.
+func (db *DB) As(ctx context.Context, org, query string, args []any) (seen int, err error) {
+	err = db.as(ctx, org, query, args, func(rows pgx.Rows) error {
+		for rows.Next() {
+			seen++
+		}
+		return nil
+	})
+	return seen, err
+}

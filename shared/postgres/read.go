@@ -1,0 +1,75 @@
+package postgres
+
+import (
+	"context"
+	"strconv"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/ausbizconsulting/referral-fhir-server/shared/referral"
+)
+
+// Version is one version of a resource.
+type Version struct {
+	ID          string // UUID
+	Type        string
+	Number      int // Resource.meta.versionId
+	LastUpdated time.Time
+	VID         int64  // where it stands among all versions, by time
+	Meta        string // the sender's members of meta as JSON text without braces
+	Content     string // the members beside resourceType, id and meta, likewise
+}
+
+// instant is FHIR R4 datatypes.html#instant in UTC, to the millisecond.
+const instant = "2006-01-02T15:04:05.000Z"
+
+// JSON returns the resource. Nothing is parsed: what the sender wrote stands as it was written.
+func (v Version) JSON() []byte {
+	b := make([]byte, 0, len(v.Content)+len(v.Meta)+160)
+	b = append(b, `{"resourceType":"`...)
+	b = append(b, v.Type...)
+	b = append(b, `","id":"`...)
+	b = append(b, v.ID...)
+	b = append(b, `","meta":{"versionId":"`...)
+	b = strconv.AppendInt(b, int64(v.Number), 10)
+	b = append(b, `","lastUpdated":"`...)
+	b = v.LastUpdated.UTC().AppendFormat(b, instant)
+	b = append(b, '"')
+	if v.Meta != "" {
+		b = append(b, ',')
+		b = append(b, v.Meta...)
+	}
+	b = append(b, '}')
+	if v.Content != "" {
+		b = append(b, ',')
+		b = append(b, v.Content...)
+	}
+	return append(b, '}')
+}
+
+// mayRead is the tenant rule for a resource r and the organisation $1. Row-level security repeats it.
+const mayRead = `(r.org = $1 or r.readers @> array[$1])`
+
+const readSQL = `
+select r.id::text, r.type, r.version, r.last_updated, r.vid, r.meta, r.content
+from resource r
+where r.id = $2 and r.type = $3 and ` + mayRead
+
+// Read returns the current version of a resource that org may read. found is false as well for what is not org's to
+// read, which nothing tells from what is not there. Errors are those of the package.
+func (db *DB) Read(ctx context.Context, org, resourceType string, id referral.UUID) (v Version, found bool, err error) {
+	err = db.as(ctx, org, readSQL, []any{org, [16]byte(id), resourceType}, func(rows pgx.Rows) error {
+		for rows.Next() {
+			found = true
+			if err := rows.Scan(&v.ID, &v.Type, &v.Number, &v.LastUpdated, &v.VID, &v.Meta, &v.Content); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return Version{}, false, reduce("read", err)
+	}
+	return v, found, nil
+}
