@@ -88,7 +88,7 @@ func transactionRules(r *rules, bundle fhir.Bundle) {
 		case resource == nil:
 			r.add(fhir.CodeRequired, bundle.Expression(i, "resource"), "An entry that creates has a resource")
 		case request.Get("url").Text() != resource.ResourceType():
-			r.add(fhir.CodeBusinessRule, bundle.Expression(i, "request", "url"), "The URL of a create is the type of its resource")
+			r.add(fhir.CodeValue, bundle.Expression(i, "request", "url"), "The URL of a create is the type of its resource")
 		}
 		if entry.Get("response") != nil {
 			r.add(fhir.CodeInvariant, bundle.Expression(i, "response"), "bdl-4: an entry that is sent has no response")

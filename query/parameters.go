@@ -69,7 +69,7 @@ func (q *query) add(name, value string) (known bool, err error) {
 	default:
 		base, _, more := cutAny(name, ":.")
 		p, ok := search.Lookup(q.resourceType, base)
-		if !ok && !(more && slices.Contains(commonParameters(), base)) {
+		if !ok && (!more || !slices.Contains(commonParameters(), base)) {
 			return false, nil
 		}
 		if more {

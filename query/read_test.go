@@ -86,7 +86,7 @@ func TestReadOfAnothersIsAsOfNothing(t *testing.T) {
 
 func TestUnknownTypeIs404NotSupported(t *testing.T) {
 	s := newServerOn(t, nowhere)
-	for _, target := range []string{"/fhir/Basic/1", "/fhir/Basic", "/fhir/patient", "/fhir/Basic?_id=1"} {
+	for _, target := range []string{"/fhir/Referral/1", "/fhir/Referral", "/fhir/patient", "/fhir/Referral?_id=1"} {
 		w := s.get("dev-sender", target)
 		if got := parse(t, w).At("issue", "code").Text(); w.Code != http.StatusNotFound || got != "not-supported" {
 			t.Errorf("%s: got %d %s, want 404 not-supported", target, w.Code, got)

@@ -56,7 +56,7 @@ func (s *Server) referral(w *fhirhttp.Response, r *http.Request) error {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(http.StatusOK)
-	w.Write(body) // the client's loss if it has gone
+	_, _ = w.Write(body) // the client's loss if it has gone
 	return nil
 }
 

@@ -8,6 +8,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"strconv"
 	"strings"
 
 	"github.com/ausbizconsulting/referral-fhir-server/shared/fhir"
@@ -98,13 +99,17 @@ func CheckAccept(r *http.Request) error {
 	if format := r.URL.Query().Get("_format"); format != "" {
 		accept = []string{strings.ReplaceAll(format, " ", "+")} // an unescaped + arrives as a space
 	}
-	if len(accept) == 0 {
+	list := strings.Join(accept, ",")
+	if list == "" {
 		return nil
 	}
-	for _, part := range strings.Split(strings.Join(accept, ","), ",") {
+	for part := range strings.SplitSeq(list, ",") {
 		media, parameters, err := mime.ParseMediaType(part)
-		if err != nil || parameters["q"] == "0" {
+		if err != nil {
 			continue
+		}
+		if q, err := strconv.ParseFloat(parameters["q"], 64); err == nil && q == 0 {
+			continue // RFC 9110 §12.4.2: not acceptable
 		}
 		switch media {
 		case "*/*", "application/*", "application/fhir+json", "application/json", "json", "text/json":

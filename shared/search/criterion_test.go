@@ -2,8 +2,12 @@ package search_test
 
 import (
 	"fmt"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/ausbizconsulting/referral-fhir-server/shared/fhir"
 	"github.com/ausbizconsulting/referral-fhir-server/shared/search"
@@ -110,15 +114,19 @@ func TestParseCriterionRefuses(t *testing.T) {
 	}
 }
 
-func TestTypesAreThoseOfTheTable(t *testing.T) {
-	types := search.Types()
-	if len(types) != 17 {
-		t.Errorf("got %d types, want 17", len(types))
+// TestEveryTypeWithASchemaIsServed holds that what may be sent can be found again.
+func TestEveryTypeWithASchemaIsServed(t *testing.T) {
+	files, err := filepath.Glob(filepath.Join("..", "..", "schemas", "r4", "[A-Z]*.schema.json"))
+	if err != nil {
+		t.Fatal(err)
 	}
-	for _, name := range types {
-		if _, ok := search.Params(name); !ok {
-			t.Errorf("%s has no parameters and is listed", name)
-		}
+	var want []string
+	for _, file := range files {
+		want = append(want, strings.TrimSuffix(filepath.Base(file), ".schema.json"))
+	}
+	slices.Sort(want)
+	if diff := cmp.Diff(want, search.Types()); diff != "" {
+		t.Errorf("served types (-schemas +table):\n%s", diff)
 	}
 }
 

@@ -48,6 +48,8 @@ create table submission (
 alter table submission alter content set storage external;
 -- The first to settle holds a key; a rejected one lets go of it.
 create unique index submission_key on submission (org, key_kind, key) where state <> 'rejected';
+-- An addressed reader looks a submission up by d alone: it does not know the sender's organisation.
+create index submission_d on submission (d);
 
 -- The current version of every resource. A resource reads as
 -- {"resourceType":…,"id":…,"meta":{"versionId":…,"lastUpdated":…,meta},content}: nothing is parsed to serve it.
