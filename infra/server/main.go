@@ -1,0 +1,49 @@
+// Command server runs the whole Referral FHIR Server in one process: ingest, queue, processor, query and, unless
+// told of others, its own PostgreSQL. It is what `make run` starts.
+//
+// It promises that the parts work as they do in production (the SQS client speaks to a real endpoint, the processor
+// gets SQS events and reports failures by item), that what it started is stopped again, in two steps, and that its
+// development clients are known on loopback only.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/ausbizconsulting/referral-fhir-server/shared/env"
+)
+
+func main() {
+	if err := run(); err != nil {
+		fmt.Fprintln(os.Stderr, "server:", err)
+		os.Exit(1)
+	}
+}
+
+func run() error {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	vars := env.Read(os.LookupEnv)
+	settings := readSettings(vars)
+	if err := vars.Err(); err != nil {
+		return err
+	}
+	log := slog.New(slog.NewJSONHandler(os.Stderr, &slog.HandlerOptions{Level: settings.logLevel}))
+	s, err := start(ctx, settings, log)
+	switch {
+	case ctx.Err() != nil && err != nil: // stopped while it was starting
+		return nil
+	case err != nil:
+		return err
+	}
+	fmt.Print(s.banner())
+	<-ctx.Done()
+	stop() // a second signal ends the process at once; what it had not finished is delivered again
+	fmt.Println("Stopping: what is in progress is finished first.")
+	return errors.Join(s.stop()...)
+}

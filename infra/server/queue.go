@@ -1,0 +1,108 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/ausbizconsulting/referral-fhir-server/infra/localsqs"
+)
+
+// region is where the product runs; on one machine it only names the queues.
+const region = "ap-southeast-2"
+
+// visibilityTimeout is six times the time-out of one invocation, as AWS asks of a queue with an event source mapping.
+func visibilityTimeout(invocation time.Duration) time.Duration { return 6 * invocation }
+
+// localQueue is the SQS endpoint of this process with its two queues.
+type localQueue struct {
+	client *sqs.Client
+	url    string
+	close  func()
+}
+
+// startQueue serves SQS on listener over the database at databaseURL and makes the queues.
+func startQueue(ctx context.Context, listener net.Listener, databaseURL string, invocation time.Duration, log *slog.Logger) (*localQueue, error) {
+	config, err := pgxpool.ParseConfig(databaseURL)
+	if err != nil {
+		return nil, fmt.Errorf("the queue's database URL cannot be parsed")
+	}
+	config.MaxConns = 8
+	pool, err := pgxpool.NewWithConfig(ctx, config)
+	if err != nil {
+		return nil, fmt.Errorf("open the queue's database: %w", err)
+	}
+	endpoint := &url.URL{Scheme: "http", Host: listener.Addr().String()}
+	endpointServer, err := localsqs.New(ctx, localsqs.Config{DB: pool, BaseURL: endpoint, Region: region, Log: log})
+	if err != nil {
+		pool.Close()
+		return nil, fmt.Errorf("start the SQS endpoint: %w", err)
+	}
+	stopServing := serve(listener, endpointServer, log)
+	q := &localQueue{
+		client: sqs.New(sqs.Options{
+			Region: region, BaseEndpoint: aws.String(endpoint.String()),
+			Credentials: credentials.NewStaticCredentialsProvider("local", "local", ""),
+			// The default keeps ten idle connections to a host; every sender and poller here has the same one.
+			HTTPClient: awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) { t.MaxIdleConnsPerHost = 64 }),
+		}),
+		close: func() {
+			endpointServer.Close() // ends long polls, so that serving can end
+			stopServing()
+			pool.Close()
+		},
+	}
+	if q.url, err = q.createQueues(ctx, invocation); err != nil {
+		q.close()
+		return nil, fmt.Errorf("create the queues: %w", err)
+	}
+	return q, nil
+}
+
+// createQueues makes the queue of referrals and its dead-letter queue, as infra/aws does, and returns the first's URL.
+func (q *localQueue) createQueues(ctx context.Context, invocation time.Duration) (string, error) {
+	const retention = "1209600" // 14 days, the longest
+	dead, err := q.client.CreateQueue(ctx, &sqs.CreateQueueInput{
+		QueueName: aws.String("referrals-dead"), Attributes: map[string]string{"MessageRetentionPeriod": retention},
+	})
+	if err != nil {
+		return "", err
+	}
+	arn, err := q.client.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{
+		QueueUrl: dead.QueueUrl, AttributeNames: []types.QueueAttributeName{types.QueueAttributeNameQueueArn},
+	})
+	if err != nil {
+		return "", err
+	}
+	attributes := map[string]string{
+		"MessageRetentionPeriod": retention,
+		"VisibilityTimeout":      fmt.Sprint(int(visibilityTimeout(invocation).Seconds())),
+		"RedrivePolicy":          fmt.Sprintf(`{"deadLetterTargetArn":%q,"maxReceiveCount":1000}`, arn.Attributes["QueueArn"]),
+	}
+	main, err := q.client.CreateQueue(ctx, &sqs.CreateQueueInput{QueueName: aws.String("referrals"), Attributes: map[string]string{}})
+	if err != nil {
+		return "", err
+	}
+	// Set afterwards: creating a queue that exists with other attributes is an error, and settings change.
+	_, err = q.client.SetQueueAttributes(ctx, &sqs.SetQueueAttributesInput{QueueUrl: main.QueueUrl, Attributes: attributes})
+	return *main.QueueUrl, err
+}
+
+// delay makes a received message visible again after d.
+func (q *localQueue) delay(ctx context.Context, receiptHandle string, d time.Duration) error {
+	_, err := q.client.ChangeMessageVisibility(ctx, &sqs.ChangeMessageVisibilityInput{
+		QueueUrl: &q.url, ReceiptHandle: &receiptHandle, VisibilityTimeout: int32(d.Seconds()),
+	})
+	return err
+}

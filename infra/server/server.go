@@ -1,0 +1,223 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/ausbizconsulting/referral-fhir-server/infra/eventsource"
+	"github.com/ausbizconsulting/referral-fhir-server/infra/localpg"
+	"github.com/ausbizconsulting/referral-fhir-server/ingest"
+	"github.com/ausbizconsulting/referral-fhir-server/processor"
+	"github.com/ausbizconsulting/referral-fhir-server/query"
+	"github.com/ausbizconsulting/referral-fhir-server/schemas"
+	"github.com/ausbizconsulting/referral-fhir-server/shared/fhirhttp"
+	"github.com/ausbizconsulting/referral-fhir-server/shared/postgres"
+	"github.com/ausbizconsulting/referral-fhir-server/shared/principal"
+	"github.com/ausbizconsulting/referral-fhir-server/shared/queue/sqsqueue"
+	"github.com/ausbizconsulting/referral-fhir-server/shared/referral"
+)
+
+// server is all parts of the product in one process, in the order in which they were started.
+type server struct {
+	settings settings
+	log      *slog.Logger
+	metrics  *metrics
+	pg       *localpg.Server // nil when both databases are others'
+	keys     *referral.Keys
+	base     *url.URL
+	ops      string // address of metrics and the start page
+	queue    *localQueue
+	api      *http.ServeMux
+	parts    fhirhttp.Parts
+
+	stops []func() error // of what was started
+}
+
+// start brings up the parts and returns when all of them serve. When it fails, it has stopped what it had started.
+func start(ctx context.Context, settings settings, log *slog.Logger) (_ *server, err error) {
+	s := &server{settings: settings, log: log, metrics: newMetrics(), api: http.NewServeMux(), parts: fhirhttp.Parts{}}
+	defer func() {
+		if err != nil {
+			s.stop()
+		}
+	}()
+	if err := s.settings.absolute(); err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(s.settings.dataDir, 0o755); err != nil {
+		return nil, fmt.Errorf("data directory: %w", err)
+	}
+	// The ports first: the likeliest thing to be wrong, and the quickest to tell.
+	api, err := s.listen("REFERRAL_ADDR", settings.address)
+	if err != nil {
+		return nil, err
+	}
+	ops, err := s.listen("REFERRAL_OPS_ADDR", settings.opsAddress)
+	if err != nil {
+		return nil, err
+	}
+	sqs, err := s.listen("REFERRAL_SQS_ADDR", settings.sqsAddress)
+	if err != nil {
+		return nil, err
+	}
+	s.ops = ops.Addr().String()
+	if s.base = settings.baseURL; s.base == nil {
+		s.base = &url.URL{Scheme: "http", Host: api.Addr().String()}
+	}
+	if s.keys, err = loadKeys(s.settings); err != nil {
+		return nil, err
+	}
+	store, queueDB, err := s.databases(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if s.queue, err = startQueue(ctx, sqs, queueDB, settings.messageTimeout, log); err != nil {
+		return nil, err
+	}
+	s.stops = append(s.stops, func() error { s.queue.close(); return nil })
+	if err := s.startProcessor(ctx, store); err != nil {
+		return nil, err
+	}
+	if err := s.startAPI(ctx, store, api); err != nil {
+		return nil, err
+	}
+	opsMux := http.NewServeMux()
+	opsMux.Handle("GET /metrics", s.metrics.handler())
+	registerPage(opsMux, s.base)
+	stopOps := serve(ops, opsMux, log)
+	s.stops = append(s.stops, func() error { stopOps(); return nil })
+	return s, nil
+}
+
+// stop ends the parts, last started first: no new requests, then no new messages, then queue and store.
+func (s *server) stop() []error {
+	var errs []error
+	for i := len(s.stops) - 1; i >= 0; i-- {
+		errs = append(errs, s.stops[i]())
+	}
+	s.stops = nil
+	return errs
+}
+
+func (s *server) listen(setting, address string) (net.Listener, error) {
+	listener, err := net.Listen("tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("cannot listen on %s (%w); set %s to another address, or stop what listens there", address, errors.Unwrap(err), setting)
+	}
+	s.stops = append(s.stops, func() error { listener.Close(); return nil }) // served, it is closed already
+	if !principal.OnLoopback(listener.Addr().String()) {
+		return nil, fmt.Errorf("%s: the development clients are served on loopback only, and %s is not", setting, address)
+	}
+	return listener, nil
+}
+
+// databases returns the URLs of the store, migrated, and of the local queue's database, and starts PostgreSQL when
+// one of them is not given.
+func (s *server) databases(ctx context.Context) (store, queueDB string, err error) {
+	store, queueDB = s.settings.databaseURL, s.settings.queueURL
+	if store == "" || queueDB == "" {
+		s.pg, err = localpg.Start(ctx, localpg.Config{
+			Dir: filepath.Join(s.settings.dataDir, "postgres"), BinDir: s.settings.pgBinDir, Log: s.log,
+		})
+		if err != nil {
+			return "", "", err
+		}
+		s.stops = append(s.stops, func() error { s.pg.Stop(); return nil })
+	}
+	for name, u := range map[string]*string{"referral": &store, "queue": &queueDB} {
+		if *u == "" {
+			if err := s.pg.CreateDatabase(ctx, name); err != nil {
+				return "", "", err
+			}
+			*u = s.pg.URL(name)
+		}
+	}
+	_, err = postgres.Migrate(ctx, store)
+	return store, queueDB, err
+}
+
+func (s *server) open(url, role string) (*postgres.DB, error) {
+	db, err := postgres.Open(postgres.Config{URL: url, Role: role, MaxConns: int32(s.settings.storeConns)})
+	if err != nil {
+		return nil, err
+	}
+	s.stops = append(s.stops, func() error { db.Close(); return nil })
+	return db, nil
+}
+
+// startProcessor lets the event source mapping deliver to the processor.
+func (s *server) startProcessor(ctx context.Context, storeURL string) error {
+	store, err := s.open(storeURL, postgres.RoleProcessor)
+	if err != nil {
+		return err
+	}
+	p := processor.New(processor.Config{
+		Store: store, Keys: s.keys, Log: s.log, Delay: s.queue.delay, Observe: s.metrics.delivery,
+		ItemTimeout: s.settings.messageTimeout - time.Second/2, // before the invocation's own end
+	})
+	// The mapping outlives ctx: it is stopped in its turn, after the API.
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	var running sync.WaitGroup
+	var failure error
+	running.Go(func() {
+		failure = eventsource.Run(ctx, eventsource.Config{
+			Client: s.queue.client, QueueURL: s.queue.url, Handler: p.HandleSQS, Concurrency: s.settings.workers,
+			Timeout: s.settings.messageTimeout, Grace: drainTimeout, Log: s.log,
+		})
+	})
+	s.stops = append(s.stops, func() error { cancel(); running.Wait(); return failure })
+	return nil
+}
+
+// startAPI serves ingest and query.
+func (s *server) startAPI(ctx context.Context, storeURL string, listener net.Listener) error {
+	store, err := s.open(storeURL, postgres.RoleQuery)
+	if err != nil {
+		return err
+	}
+	referrals, err := sqsqueue.Open(ctx, s.queue.client, s.queue.url)
+	if err != nil {
+		return err
+	}
+	clients := principal.Development()
+	http := fhirhttp.Server{Log: s.log, Observe: s.metrics.request}
+	ingest.New(ingest.Config{
+		Authenticate: clients.Authenticate, Queue: referrals, Schemas: schemas.New(), Keys: s.keys, BaseURL: s.base, HTTP: http,
+		MaxBody: int64(s.settings.maxBody), MaxEntries: s.settings.maxEntries,
+	}).Register(s.api)
+	query.New(query.Config{
+		Authenticate: clients.Authenticate, Store: store, Keys: s.keys, BaseURL: s.base, HTTP: http,
+	}).Register(s.api)
+	fhirhttp.RegisterHealth(s.api, fhirhttp.Parts{"queue": referrals.Ready, "store": store.Ready})
+	s.api.Handle("/", http.Fallback(s.api))
+	stop := serve(listener, s.api, s.log)
+	s.stops = append(s.stops, func() error { stop(); return nil })
+	return nil
+}
+
+// banner tells a newcomer where everything is and what to paste.
+func (s *server) banner() string {
+	return fmt.Sprintf(`
+Referral FHIR Server
+  API      %[1]s/fhir
+  Metrics  http://%[2]s/metrics
+  SQS      %[3]s
+  Data     %[4]s
+
+Send a referral (paste this):
+
+  curl -i %[1]s/fhir -H 'x-api-key: dev-sender' -H 'Content-Type: application/fhir+json' \
+    --data-binary @testdata/referrals/cardiology-referral.json
+
+Then follow the URL in Content-Location, with the same x-api-key. Ctrl-C stops everything.
+`, s.base, s.ops, s.queue.url, s.settings.dataDir)
+}

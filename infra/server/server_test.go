@@ -1,0 +1,445 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/ausbizconsulting/referral-fhir-server/shared/env"
+)
+
+// TestMain runs the server itself when a test has started this binary as its child.
+func TestMain(m *testing.M) {
+	if os.Getenv("REFERRAL_TEST_CHILD") != "" {
+		main()
+		return
+	}
+	os.Exit(m.Run())
+}
+
+// referrals are the fixed examples, by file.
+var referrals = []string{"cardiology-referral", "pathology-request", "referral-message"}
+
+func example(t testing.TB, name string) []byte {
+	t.Helper()
+	body, err := os.ReadFile(filepath.Join("..", "..", "testdata", "referrals", name+".json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return body
+}
+
+// started runs a server of its own for the test, on free ports.
+func started(t testing.TB) *server {
+	t.Helper()
+	vars := map[string]string{
+		"REFERRAL_ADDR": "127.0.0.1:0", "REFERRAL_OPS_ADDR": "127.0.0.1:0", "REFERRAL_SQS_ADDR": "127.0.0.1:0",
+		"REFERRAL_DATA_DIR": t.TempDir(),
+	}
+	v := env.Read(func(name string) (string, bool) { value, ok := vars[name]; return value, ok })
+	s, err := start(t.Context(), readSettings(v), slog.New(slog.NewJSONHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn})))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		for _, err := range s.stop() {
+			if err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	return s
+}
+
+// client speaks to a server with an API key.
+type client struct {
+	base string
+	key  string
+}
+
+type answer struct {
+	status int
+	header http.Header
+	body   []byte
+}
+
+func (c client) do(method, url string, body []byte) (answer, error) {
+	if !strings.HasPrefix(url, "http") {
+		url = c.base + url
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	r, err := http.NewRequestWithContext(ctx, method, url, bytes.NewReader(body))
+	if err != nil {
+		return answer{}, err
+	}
+	r.Header.Set("X-Api-Key", c.key)
+	if body != nil {
+		r.Header.Set("Content-Type", "application/fhir+json")
+	}
+	response, err := http.DefaultClient.Do(r)
+	if err != nil {
+		return answer{}, err
+	}
+	defer response.Body.Close()
+	content, err := io.ReadAll(response.Body)
+	return answer{response.StatusCode, response.Header, content}, err
+}
+
+func (c client) get(t testing.TB, url string) answer {
+	t.Helper()
+	a, err := c.do("GET", url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
+
+// submit posts body and returns the status URL of the 202.
+func (c client) submit(t testing.TB, body []byte) string {
+	t.Helper()
+	a, err := c.do("POST", "/fhir", body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a.status != http.StatusAccepted {
+		t.Fatalf("got %d %s, want 202", a.status, a.body)
+	}
+	return a.header.Get("Content-Location")
+}
+
+// follow polls a status URL until it is 200 and returns the batch-response.
+func (c client) follow(t testing.TB, url string, within time.Duration) batchResponse {
+	t.Helper()
+	deadline := time.Now().Add(within)
+	for {
+		a, err := c.do("GET", url, nil)
+		if err == nil && a.status == http.StatusOK {
+			var b batchResponse
+			if err := json.Unmarshal(a.body, &b); err != nil || len(b.Entry) == 0 {
+				t.Fatalf("got %s, want a batch-response", a.body)
+			}
+			return b
+		}
+		if err == nil && a.status != http.StatusAccepted {
+			t.Fatalf("got %d %s from the status URL, want 202 or 200", a.status, a.body)
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("not settled within %v: status %d, X-Progress %q, error %v", within, a.status, a.header.Get("X-Progress"), err)
+		}
+		time.Sleep(20 * time.Millisecond) // as a client does
+	}
+}
+
+type batchResponse struct {
+	ID    string
+	Type  string
+	Entry []struct {
+		Response struct {
+			Status  string
+			Outcome json.RawMessage
+		}
+		Resource struct {
+			Type  string
+			Entry []struct {
+				Response struct{ Status, Location, Etag, LastModified string }
+			}
+		}
+	}
+}
+
+// TestReferralTravels sends each example through the whole server: 202, status, settled, read back.
+func TestReferralTravels(t *testing.T) {
+	s := started(t)
+	sender := client{s.base.String(), "dev-sender"}
+	recipient, other := client{sender.base, "dev-recipient"}, client{sender.base, "dev-other"}
+	for _, name := range referrals {
+		t.Run(name, func(t *testing.T) {
+			body := example(t, name)
+			url := sender.submit(t, body)
+			if !strings.HasPrefix(url, sender.base+"/fhir/_status/") {
+				t.Fatalf("got Content-Location %q, want a status URL", url)
+			}
+			settled := sender.follow(t, url, 10*time.Second)
+			if got := settled.Entry[0].Response.Status; !strings.HasPrefix(got, "200") {
+				t.Fatalf("got outcome %s %s, want 200", got, settled.Entry[0].Response.Outcome)
+			}
+			var sent struct {
+				Entry []struct{ Resource map[string]any }
+			}
+			if err := json.Unmarshal(body, &sent); err != nil {
+				t.Fatal(err)
+			}
+			entries := settled.Entry[0].Resource.Entry
+			if len(entries) != len(sent.Entry) {
+				t.Fatalf("got %d entries in the response, want %d", len(entries), len(sent.Entry))
+			}
+			for i, entry := range entries {
+				checkStored(t, sender, recipient, other, entry.Response.Location, sent.Entry[i].Resource)
+			}
+			if a := other.get(t, url); a.status != http.StatusNotFound {
+				t.Errorf("another organisation got %d from the status URL, want 404", a.status)
+			}
+			checkSearch(t, sender, recipient, other)
+			id := url[strings.LastIndex(url, "/")+1:]
+			for who, want := range map[client]int{sender: 200, recipient: 200, other: 404} {
+				if a := who.get(t, "/referrals/"+id); a.status != want {
+					t.Errorf("%s got %d from /referrals, want %d: %s", who.key, a.status, want, a.body)
+				}
+			}
+		})
+	}
+}
+
+// checkStored reads one resource back and compares its plain elements with what was sent.
+func checkStored(t *testing.T, sender, recipient, other client, location string, sent map[string]any) {
+	t.Helper()
+	path, _, _ := strings.Cut(location, "/_history/")
+	a := sender.get(t, "/fhir/"+path)
+	if a.status != http.StatusOK || a.header.Get("ETag") != `W/"1"` {
+		t.Fatalf("%s: got %d with ETag %q, want 200 and version 1", path, a.status, a.header.Get("ETag"))
+	}
+	var got map[string]any
+	if err := json.Unmarshal(a.body, &got); err != nil {
+		t.Fatalf("%s: %v", path, err)
+	}
+	if named := fmt.Sprintf("%v/%v", got["resourceType"], got["id"]); named != path {
+		t.Errorf("%s: got %s", path, named)
+	}
+	for name, value := range sent {
+		if text, ok := value.(string); ok && name != "id" && got[name] != text {
+			t.Errorf("%s: element %s changed", path, name)
+		}
+		if _, ok := got[name]; !ok {
+			t.Errorf("%s: element %s was lost", path, name)
+		}
+	}
+	if bytes.Contains(a.body, []byte("urn:uuid:")) && sent["resourceType"] != "MessageHeader" {
+		t.Errorf("%s: a urn:uuid link was left", path)
+	}
+	if strings.HasPrefix(path, "ServiceRequest/") || strings.HasPrefix(path, "Patient/") {
+		if a := recipient.get(t, "/fhir/"+path); a.status != http.StatusOK {
+			t.Errorf("%s: the recipient got %d, want 200", path, a.status)
+		}
+	}
+	if a := other.get(t, "/fhir/"+path); a.status != http.StatusNotFound {
+		t.Errorf("%s: another organisation got %d, want 404", path, a.status)
+	}
+}
+
+// checkSearch finds each stored ServiceRequest by its patient and by _id, and the patient by identifier.
+func checkSearch(t *testing.T, sender, recipient, other client) {
+	t.Helper()
+	type found struct {
+		Entry []struct {
+			Resource struct {
+				ID         string
+				Subject    struct{ Reference string }
+				Identifier []struct{ System, Value string }
+			}
+		}
+	}
+	search := func(c client, path string) (f found) {
+		t.Helper()
+		a := c.get(t, path)
+		if a.status != http.StatusOK {
+			t.Fatalf("%s: got %d %s", path, a.status, a.body)
+		}
+		if err := json.Unmarshal(a.body, &f); err != nil {
+			t.Fatal(err)
+		}
+		return f
+	}
+	all := search(sender, "/fhir/ServiceRequest")
+	if len(all.Entry) == 0 {
+		t.Fatal("found no ServiceRequest of one's own")
+	}
+	request := all.Entry[0].Resource
+	patient := search(sender, "/fhir/Patient?_id="+strings.TrimPrefix(request.Subject.Reference, "Patient/")).Entry
+	if len(patient) != 1 {
+		t.Fatalf("found %d patients by _id, want 1", len(patient))
+	}
+	identifier := patient[0].Resource.Identifier[0]
+	for _, path := range []string{
+		"/fhir/ServiceRequest?patient=" + request.Subject.Reference,
+		"/fhir/Patient?identifier=" + identifier.System + "|" + identifier.Value,
+		"/fhir/Patient?identifier=" + identifier.Value,
+	} {
+		for who, want := range map[client]bool{sender: true, recipient: true, other: false} {
+			if got := len(search(who, path).Entry) > 0; got != want {
+				t.Errorf("%s: %s finds something: %v, want %v", path, who.key, got, want)
+			}
+		}
+	}
+}
+
+// TestTwentyAtOnceSettleOnce posts one Bundle twenty times at once.
+func TestTwentyAtOnceSettleOnce(t *testing.T) {
+	s := started(t)
+	sender := client{s.base.String(), "dev-sender"}
+	body := example(t, "cardiology-referral")
+	urls := make([]string, 20)
+	var wg sync.WaitGroup
+	for i := range urls {
+		wg.Go(func() { urls[i] = sender.submit(t, body) })
+	}
+	wg.Wait()
+	canonical := map[string]bool{}
+	for _, url := range urls {
+		canonical[sender.follow(t, url, 20*time.Second).ID] = true
+	}
+	if len(canonical) != 1 {
+		t.Errorf("the %d answers name %d submissions, want 1", len(urls), len(canonical))
+	}
+	if got := count(t, s, `select count(*) from resource where type = 'Patient'`); got != 1 {
+		t.Errorf("got %d patients, want 1", got)
+	}
+}
+
+// TestStoreDown takes the store's database away, accepts meanwhile, and gives it back.
+func TestStoreDown(t *testing.T) {
+	s := started(t)
+	sender := client{s.base.String(), "dev-sender"}
+	admin(t, s, `alter database referral allow_connections false`)
+	admin(t, s, `select pg_terminate_backend(pid) from pg_stat_activity where datname = 'referral'`)
+	urls := make([]string, 5)
+	for i := range urls {
+		urls[i] = sender.submit(t, numbered(t, i))
+	}
+	if a := sender.get(t, urls[0]); a.status != http.StatusAccepted {
+		t.Errorf("with the store down the status URL says %d, want 202", a.status)
+	}
+	if a := sender.get(t, "/health/ready"); a.status != http.StatusServiceUnavailable || !bytes.Contains(a.body, []byte("store")) {
+		t.Errorf("with the store down /health/ready says %d %s, want 503 and the store", a.status, a.body)
+	}
+	if a := sender.get(t, "/fhir/Patient"); a.status != http.StatusServiceUnavailable {
+		t.Errorf("with the store down a search says %d, want 503", a.status)
+	}
+	admin(t, s, `alter database referral allow_connections true`)
+	for _, url := range urls {
+		sender.follow(t, url, time.Minute)
+	}
+	if got := count(t, s, `select count(*) from submission where state = 'completed'`); got != len(urls) {
+		t.Errorf("got %d completed, want %d", got, len(urls))
+	}
+}
+
+// TestBadInputQueuesNothing sends what must be refused and looks at the queue.
+func TestBadInputQueuesNothing(t *testing.T) {
+	s := started(t)
+	sender := client{s.base.String(), "dev-sender"}
+	body := string(example(t, "cardiology-referral"))
+	edit := func(old, new string) []byte {
+		if !strings.Contains(body, old) {
+			t.Fatalf("the example has no %s", old)
+		}
+		return []byte(strings.Replace(body, old, new, 1))
+	}
+	before, request, _ := strings.Cut(body, `"resourceType": "ServiceRequest"`)
+	withoutStatus := before + `"resourceType": "ServiceRequest"` + strings.Replace(request, `"status": "active",`, "", 1)
+	for name, test := range map[string]struct {
+		body       []byte
+		status     int
+		code       string
+		expression string
+	}{
+		"bad JSON":       {[]byte(body[:len(body)/2]), 400, "structure", "Bundle"},
+		"wrong type":     {edit(`"type": "transaction"`, `"type": 7`), 400, "value", "Bundle.type"},
+		"missing status": {[]byte(withoutStatus), 422, "required", ".resource.status"},
+		"oversize":       {bytes.Repeat([]byte(" "), 4<<20+1), 413, "too-long", ""},
+	} {
+		a, err := sender.do("POST", "/fhir", test.body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var outcome struct {
+			ResourceType string
+			Issue        []struct {
+				Severity, Code string
+				Expression     []string
+			}
+		}
+		if err := json.Unmarshal(a.body, &outcome); err != nil || outcome.ResourceType != "OperationOutcome" || len(outcome.Issue) == 0 {
+			t.Fatalf("%s: got %s, want an OperationOutcome", name, a.body)
+		}
+		issue := outcome.Issue[0]
+		if a.status != test.status || issue.Code != test.code || issue.Severity != "error" ||
+			!strings.Contains(strings.Join(issue.Expression, ""), test.expression) {
+			t.Errorf("%s: got %d %+v, want %d %s at …%s", name, a.status, issue, test.status, test.code, test.expression)
+		}
+	}
+	out, err := s.queue.client.GetQueueAttributes(t.Context(), &sqs.GetQueueAttributesInput{
+		QueueUrl: &s.queue.url, AttributeNames: []types.QueueAttributeName{types.QueueAttributeNameAll},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"} {
+		if got := out.Attributes[name]; got != "0" {
+			t.Errorf("got %s = %s, want 0", name, got)
+		}
+	}
+	if got := count(t, s, `select count(*) from submission`); got != 0 {
+		t.Errorf("got %d submissions, want none", got)
+	}
+}
+
+func TestDevelopmentClientsAreRefusedElsewhere(t *testing.T) {
+	v := env.Read(func(name string) (string, bool) {
+		value, ok := map[string]string{"REFERRAL_ADDR": "0.0.0.0:0", "REFERRAL_DATA_DIR": t.TempDir()}[name]
+		return value, ok
+	})
+	s, err := start(t.Context(), readSettings(v), slog.New(slog.DiscardHandler))
+	if err == nil {
+		s.stop()
+		t.Fatal("the server started on every address with development clients")
+	}
+	if !strings.Contains(err.Error(), "loopback") {
+		t.Errorf("got error %v, want it to name loopback", err)
+	}
+}
+
+// numbered returns a referral that differs from others by its number.
+func numbered(t testing.TB, n int) []byte {
+	t.Helper()
+	return bytes.Replace(example(t, "cardiology-referral"), []byte(`"birthDate"`), fmt.Appendf(nil, `"language":"en-%d","birthDate"`, n), 1)
+}
+
+func admin(t testing.TB, s *server, sql string) {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), s.pg.URL("postgres"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(context.WithoutCancel(t.Context()))
+	if _, err := conn.Exec(t.Context(), sql); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func count(t testing.TB, s *server, sql string) (n int) {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), s.pg.URL("referral"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(context.WithoutCancel(t.Context()))
+	if err := conn.QueryRow(t.Context(), sql).Scan(&n); err != nil {
+		t.Fatal(err)
+	}
+	return n
+}

@@ -1,0 +1,64 @@
+package main
+
+import (
+	"errors"
+	"log/slog"
+	"net/url"
+	"path/filepath"
+	"time"
+
+	"github.com/ausbizconsulting/referral-fhir-server/shared/env"
+)
+
+// settings are the environment variables of the server; README.md has them in a table.
+type settings struct {
+	address        string // of the API
+	opsAddress     string // of metrics and the start page
+	sqsAddress     string // of the SQS endpoint
+	baseURL        *url.URL
+	dataDir        string
+	pgBinDir       string
+	databaseURL    string // the store; empty: the embedded PostgreSQL
+	queueURL       string // the local queue's database; empty: the embedded PostgreSQL
+	kd, km         []byte // nil: made once and kept in dataDir
+	workers        int
+	storeConns     int
+	maxBody        int
+	maxEntries     int
+	messageTimeout time.Duration
+	logLevel       slog.Level
+}
+
+func readSettings(v *env.Settings) settings {
+	s := settings{
+		address:        v.String("REFERRAL_ADDR", "127.0.0.1:8080"),
+		opsAddress:     v.String("REFERRAL_OPS_ADDR", "127.0.0.1:8081"),
+		sqsAddress:     v.String("REFERRAL_SQS_ADDR", "127.0.0.1:9324"),
+		dataDir:        v.String("REFERRAL_DATA_DIR", ".data"),
+		pgBinDir:       v.String("REFERRAL_PG_BINDIR", ""),
+		databaseURL:    v.String("DATABASE_URL", ""),
+		queueURL:       v.String("REFERRAL_QUEUE_DATABASE_URL", ""),
+		kd:             v.Base64("REFERRAL_KD", 32),
+		km:             v.Base64("REFERRAL_KM", 32),
+		workers:        v.Int("REFERRAL_WORKERS", 2, 1, 64),
+		storeConns:     v.Int("REFERRAL_STORE_CONNECTIONS", 4, 1, 64),
+		maxBody:        v.Int("REFERRAL_MAX_BODY", 4<<20, 1<<10, 64<<20),
+		maxEntries:     v.Int("REFERRAL_MAX_ENTRIES", 1000, 1, 1000),
+		messageTimeout: v.Duration("REFERRAL_MESSAGE_TIMEOUT", 5*time.Second),
+		logLevel:       v.Level("REFERRAL_LOG_LEVEL"),
+	}
+	if v.String("REFERRAL_BASE_URL", "") != "" {
+		s.baseURL = v.URL("REFERRAL_BASE_URL", "")
+	}
+	return s
+}
+
+// absolute makes the data directory independent of the working directory.
+func (s *settings) absolute() error {
+	dir, err := filepath.Abs(s.dataDir)
+	if err != nil {
+		return errors.New("REFERRAL_DATA_DIR is no path")
+	}
+	s.dataDir = dir
+	return nil
+}
