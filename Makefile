@@ -1,0 +1,64 @@
+# What a newcomer types: make run. Each line behind ## is shown by make help.
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+GO ?= go
+BIN := build
+# Tools are built once per version and kept outside the checkout.
+TOOLS ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/referral-fhir-server
+GOLANGCI_VERSION := v2.15.0
+GOLANGCI := $(TOOLS)/golangci-lint-$(GOLANGCI_VERSION)
+FUZZTIME ?= 60s
+
+.PHONY: help
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: run
+run: deps ## build and run everything on this machine; Ctrl-C stops it
+	@$(GO) build -o $(BIN)/server ./infra/server
+	@exec $(BIN)/server
+
+.PHONY: test
+test: deps ## run all tests, on a real PostgreSQL
+	$(GO) test ./...
+
+.PHONY: check
+check: deps $(GOLANGCI) ## format, vet, lint, tidy, and all tests with the race detector
+	@unformatted=$$(gofmt -l $$(git ls-files '*.go' 2>/dev/null || find . -name '*.go')); \
+	if [ -n "$$unformatted" ]; then echo "not gofmt-ed:"; echo "$$unformatted"; exit 1; fi
+	$(GO) mod verify
+	$(GO) mod tidy -diff
+	$(GO) vet ./...
+	$(GOLANGCI) run
+	$(GO) test -race -shuffle=on ./...
+
+.PHONY: build
+build: ## build the commands into build/
+	$(GO) build -o $(BIN)/ ./infra/server ./infra/referralctl
+
+.PHONY: deps
+deps: ## install what is missing: PostgreSQL, by apt as root, else by npm
+	@sh infra/localpg/deps.sh
+
+.PHONY: schemas
+schemas: ## compile schemas/r4 anew: make schemas PACKAGES='folder or .tgz …'
+	@test -n "$(PACKAGES)" || { echo "make schemas needs PACKAGES, such as hl7.fhir.r4.examples-4.0.1.tgz; see schemas/README.md"; exit 1; }
+	$(GO) run ./schemas/compile -out schemas/r4 $(PACKAGES)
+
+.PHONY: fuzz
+fuzz: ## run every fuzz target for FUZZTIME (60s)
+	@set -e; for package in $$($(GO) list ./...); do \
+		for target in $$($(GO) test -list '^Fuzz' $$package | grep '^Fuzz' || true); do \
+			echo "$$package $$target"; $(GO) test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) $$package; \
+		done; \
+	done
+
+.PHONY: clean
+clean: ## remove what was built; the data in .data/ stays
+	rm -rf $(BIN)
+
+$(GOLANGCI):
+	@echo "Building golangci-lint $(GOLANGCI_VERSION) once; this takes a few minutes."
+	@mkdir -p $(TOOLS)
+	GOBIN=$(TOOLS)/install $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION)
+	@mv $(TOOLS)/install/golangci-lint $@
