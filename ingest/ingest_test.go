@@ -76,8 +76,7 @@ func newConfig(t testing.TB, sender ingest.Sender) ingest.Config {
 func newHandler(c ingest.Config) http.Handler {
 	mux := http.NewServeMux()
 	ingest.New(c).Register(mux)
-	mux.Handle("/", c.HTTP.Fallback(mux))
-	return mux
+	return c.HTTP.Routes(mux)
 }
 
 // TestHTTP replays testdata/http/submit-*.txtar. Whatever a file wants: 202 says that exactly one message was sent,

@@ -8,43 +8,41 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-
-	"github.com/ausbizconsulting/referral-fhir-server/shared/referral"
 )
 
-// storedKeys are the secrets of a development server, in the file keys.json of its data directory. They are made
-// once: with others every stored submission would be unknown and every repeated one new.
-type storedKeys struct {
+// secrets are what submission ids are made with. Those of a development server are in the file keys.json of its data
+// directory, made once: with others every stored submission would be unknown and every repeated one new.
+type secrets struct {
 	Kd []byte `json:"kd"`
 	Km []byte `json:"km"`
 }
 
-// loadKeys returns the keys of the settings, or else those of the data directory.
-func loadKeys(s settings) (*referral.Keys, error) {
+// loadSecrets returns the secrets of the settings, or else those of the data directory.
+func loadSecrets(s settings) (secrets, error) {
 	if (s.kd == nil) != (s.km == nil) {
-		return nil, errors.New("REFERRAL_KD and REFERRAL_KM are set together or not at all")
+		return secrets{}, errors.New("REFERRAL_KD and REFERRAL_KM are set together or not at all")
 	}
 	if s.kd != nil {
-		return referral.NewKeys(s.kd, s.km)
+		return secrets{s.kd, s.km}, nil
 	}
 	path := filepath.Join(s.dataDir, "keys.json")
 	content, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		content, err = makeKeys(path)
+		content, err = makeSecrets(path)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("keys: %w", err)
+		return secrets{}, fmt.Errorf("keys: %w", err)
 	}
-	var stored storedKeys
+	var stored secrets
 	if err := json.Unmarshal(content, &stored); err != nil {
-		return nil, fmt.Errorf("keys: %s is damaged", path)
+		return secrets{}, fmt.Errorf("keys: %s is damaged", path)
 	}
-	return referral.NewKeys(stored.Kd, stored.Km)
+	return stored, nil
 }
 
-// makeKeys writes new keys under another name first, so that a crash leaves no half a file.
-func makeKeys(path string) ([]byte, error) {
-	stored := storedKeys{Kd: make([]byte, 32), Km: make([]byte, 32)}
+// makeSecrets writes new secrets under another name first, so that a crash leaves no half a file.
+func makeSecrets(path string) ([]byte, error) {
+	stored := secrets{Kd: make([]byte, 32), Km: make([]byte, 32)}
 	rand.Read(stored.Kd)
 	rand.Read(stored.Km)
 	content, err := json.Marshal(stored)

@@ -27,10 +27,15 @@ func visibilityTimeout(invocation time.Duration) time.Duration { return 6 * invo
 
 // localQueue is the SQS endpoint of this process with its two queues.
 type localQueue struct {
-	client *sqs.Client
-	url    string
-	close  func()
+	client        *sqs.Client
+	endpoint      string
+	url           string
+	deadLetterURL string
+	close         func()
 }
+
+// localCredential is access key and secret of the local endpoint, which checks neither.
+const localCredential = "local"
 
 // startQueue serves SQS on listener over the database at databaseURL and makes the queues.
 func startQueue(ctx context.Context, listener net.Listener, databaseURL string, invocation time.Duration, log *slog.Logger) (*localQueue, error) {
@@ -51,9 +56,10 @@ func startQueue(ctx context.Context, listener net.Listener, databaseURL string, 
 	}
 	stopServing := serve(listener, endpointServer, log)
 	q := &localQueue{
+		endpoint: endpoint.String(),
 		client: sqs.New(sqs.Options{
 			Region: region, BaseEndpoint: aws.String(endpoint.String()),
-			Credentials: credentials.NewStaticCredentialsProvider("local", "local", ""),
+			Credentials: credentials.NewStaticCredentialsProvider(localCredential, localCredential, ""),
 			// The default keeps ten idle connections to a host; every sender and poller here has the same one.
 			HTTPClient: awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) { t.MaxIdleConnsPerHost = 64 }),
 		}),
@@ -63,27 +69,27 @@ func startQueue(ctx context.Context, listener net.Listener, databaseURL string, 
 			pool.Close()
 		},
 	}
-	if q.url, err = q.createQueues(ctx, invocation); err != nil {
+	if err := q.createQueues(ctx, invocation); err != nil {
 		q.close()
 		return nil, fmt.Errorf("create the queues: %w", err)
 	}
 	return q, nil
 }
 
-// createQueues makes the queue of referrals and its dead-letter queue, as infra/aws does, and returns the first's URL.
-func (q *localQueue) createQueues(ctx context.Context, invocation time.Duration) (string, error) {
+// createQueues makes the queue of referrals and its dead-letter queue, as the deployment on AWS does.
+func (q *localQueue) createQueues(ctx context.Context, invocation time.Duration) error {
 	const retention = "1209600" // 14 days, the longest
 	dead, err := q.client.CreateQueue(ctx, &sqs.CreateQueueInput{
 		QueueName: aws.String("referrals-dead"), Attributes: map[string]string{"MessageRetentionPeriod": retention},
 	})
 	if err != nil {
-		return "", err
+		return err
 	}
 	arn, err := q.client.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{
 		QueueUrl: dead.QueueUrl, AttributeNames: []types.QueueAttributeName{types.QueueAttributeNameQueueArn},
 	})
 	if err != nil {
-		return "", err
+		return err
 	}
 	attributes := map[string]string{
 		"MessageRetentionPeriod": retention,
@@ -92,11 +98,12 @@ func (q *localQueue) createQueues(ctx context.Context, invocation time.Duration)
 	}
 	main, err := q.client.CreateQueue(ctx, &sqs.CreateQueueInput{QueueName: aws.String("referrals"), Attributes: map[string]string{}})
 	if err != nil {
-		return "", err
+		return err
 	}
 	// Set afterwards: creating a queue that exists with other attributes is an error, and settings change.
 	_, err = q.client.SetQueueAttributes(ctx, &sqs.SetQueueAttributesInput{QueueUrl: main.QueueUrl, Attributes: attributes})
-	return *main.QueueUrl, err
+	q.url, q.deadLetterURL = *main.QueueUrl, *dead.QueueUrl
+	return err
 }
 
 // delay makes a received message visible again after d.

@@ -11,7 +11,6 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
-	"time"
 
 	"github.com/ausbizconsulting/referral-fhir-server/infra/eventsource"
 	"github.com/ausbizconsulting/referral-fhir-server/infra/localpg"
@@ -32,19 +31,18 @@ type server struct {
 	log      *slog.Logger
 	metrics  *metrics
 	pg       *localpg.Server // nil when both databases are others'
+	secrets  secrets
 	keys     *referral.Keys
 	base     *url.URL
 	ops      string // address of metrics and the start page
 	queue    *localQueue
-	api      *http.ServeMux
-	parts    fhirhttp.Parts
 
 	stops []func() error // of what was started
 }
 
 // start brings up the parts and returns when all of them serve. When it fails, it has stopped what it had started.
 func start(ctx context.Context, settings settings, log *slog.Logger) (_ *server, err error) {
-	s := &server{settings: settings, log: log, metrics: newMetrics(), api: http.NewServeMux(), parts: fhirhttp.Parts{}}
+	s := &server{settings: settings, log: log, metrics: newMetrics()}
 	defer func() {
 		if err != nil {
 			s.stop()
@@ -73,7 +71,10 @@ func start(ctx context.Context, settings settings, log *slog.Logger) (_ *server,
 	if s.base = settings.baseURL; s.base == nil {
 		s.base = &url.URL{Scheme: "http", Host: api.Addr().String()}
 	}
-	if s.keys, err = loadKeys(s.settings); err != nil {
+	if s.secrets, err = loadSecrets(s.settings); err != nil {
+		return nil, err
+	}
+	if s.keys, err = referral.NewKeys(s.secrets.Kd, s.secrets.Km); err != nil {
 		return nil, err
 	}
 	store, queueDB, err := s.databases(ctx)
@@ -95,7 +96,7 @@ func start(ctx context.Context, settings settings, log *slog.Logger) (_ *server,
 	registerPage(opsMux, s.base)
 	stopOps := serve(ops, opsMux, log)
 	s.stops = append(s.stops, func() error { stopOps(); return nil })
-	return s, nil
+	return s, s.publishEnvironment(store)
 }
 
 // stop ends the parts, last started first: no new requests, then no new messages, then queue and store.
@@ -162,7 +163,7 @@ func (s *server) startProcessor(ctx context.Context, storeURL string) error {
 	}
 	p := processor.New(processor.Config{
 		Store: store, Keys: s.keys, Log: s.log, Delay: s.queue.delay, Observe: s.metrics.delivery,
-		ItemTimeout: s.settings.messageTimeout - time.Second/2, // before the invocation's own end
+		ItemTimeout: s.settings.messageTimeout * 9 / 10, // before the invocation's own end
 	})
 	// The mapping outlives ctx: it is stopped in its turn, after the API.
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
@@ -188,18 +189,17 @@ func (s *server) startAPI(ctx context.Context, storeURL string, listener net.Lis
 	if err != nil {
 		return err
 	}
-	clients := principal.Development()
-	http := fhirhttp.Server{Log: s.log, Observe: s.metrics.request}
+	mux, clients := http.NewServeMux(), principal.Development()
+	fhir := fhirhttp.Server{Log: s.log, Observe: s.metrics.request}
 	ingest.New(ingest.Config{
-		Authenticate: clients.Authenticate, Queue: referrals, Schemas: schemas.New(), Keys: s.keys, BaseURL: s.base, HTTP: http,
+		Authenticate: clients.Authenticate, Queue: referrals, Schemas: schemas.New(), Keys: s.keys, BaseURL: s.base, HTTP: fhir,
 		MaxBody: int64(s.settings.maxBody), MaxEntries: s.settings.maxEntries,
-	}).Register(s.api)
+	}).Register(mux)
 	query.New(query.Config{
-		Authenticate: clients.Authenticate, Store: store, Keys: s.keys, BaseURL: s.base, HTTP: http,
-	}).Register(s.api)
-	fhirhttp.RegisterHealth(s.api, fhirhttp.Parts{"queue": referrals.Ready, "store": store.Ready})
-	s.api.Handle("/", http.Fallback(s.api))
-	stop := serve(listener, s.api, s.log)
+		Authenticate: clients.Authenticate, Store: store, Keys: s.keys, BaseURL: s.base, HTTP: fhir,
+	}).Register(mux)
+	fhirhttp.RegisterHealth(mux, fhirhttp.Parts{"queue": referrals.Ready, "store": store.Ready})
+	stop := serve(listener, fhir.Routes(mux), s.log)
 	s.stops = append(s.stops, func() error { stop(); return nil })
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"path"
 	"slices"
 	"strings"
 	"sync"
@@ -12,9 +13,22 @@ import (
 	"github.com/ausbizconsulting/referral-fhir-server/shared/fhir"
 )
 
-// Fallback returns what answers requests that no other pattern of mux matches: 405 with Allow where the path is
-// served for other methods, 404 elsewhere. Register it under "/".
-func (s Server) Fallback(mux *http.ServeMux) http.Handler {
+// Routes returns mux with an answer for what it does not match: 405 with Allow where the path is served for other
+// methods, 404 elsewhere, also for paths that http.ServeMux would redirect, such as //fhir and /fhir/../fhir. Nothing
+// may be registered under "/" before.
+func (s Server) Routes(mux *http.ServeMux) http.Handler {
+	other := s.unmatched(mux)
+	mux.Handle("/", other)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if clean := path.Clean(r.URL.Path); clean != r.URL.Path && clean+"/" != r.URL.Path {
+			other.ServeHTTP(w, r)
+			return
+		}
+		mux.ServeHTTP(w, r)
+	})
+}
+
+func (s Server) unmatched(mux *http.ServeMux) http.Handler {
 	return s.Handle("other", func(w *Response, r *http.Request) error {
 		var allowed []string
 		for _, method := range []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete} {

@@ -15,7 +15,7 @@ import (
 	"github.com/ausbizconsulting/referral-fhir-server/shared/fhirhttp"
 )
 
-func TestFallback(t *testing.T) {
+func TestRoutes(t *testing.T) {
 	mux, server := http.NewServeMux(), fhirhttp.Server{}
 	ok := server.Handle("ok", func(w *fhirhttp.Response, _ *http.Request) error {
 		fhirhttp.Write(w, http.StatusOK, []byte(`{}`))
@@ -24,7 +24,7 @@ func TestFallback(t *testing.T) {
 	mux.Handle("POST /fhir", ok)
 	mux.Handle("GET /fhir/{type}/{id}", ok)
 	mux.Handle("DELETE /fhir/{type}/{id}", ok)
-	mux.Handle("/", server.Fallback(mux))
+	handler := server.Routes(mux)
 	for _, test := range []struct {
 		method, target string
 		want           int
@@ -38,9 +38,13 @@ func TestFallback(t *testing.T) {
 		{"PUT", "/fhir/Patient/1", 405, "GET, HEAD, DELETE"},
 		{"GET", "/", 404, ""},
 		{"POST", "/fhir/Patient/1/2", 404, ""},
+		{"GET", "//fhir/Patient/1", 404, ""},
+		{"GET", "/fhir/../fhir/Patient/1", 404, ""},
+		{"GET", "/fhir/./Patient/1", 404, ""},
+		{"POST", "/fhir//", 404, ""},
 	} {
 		w := httptest.NewRecorder()
-		mux.ServeHTTP(w, httptest.NewRequest(test.method, test.target, nil))
+		handler.ServeHTTP(w, httptest.NewRequest(test.method, test.target, nil))
 		if got := w.Header().Get("Allow"); w.Code != test.want || got != test.allow {
 			t.Errorf("%s %s: got %d, Allow %q; want %d, %q", test.method, test.target, w.Code, got, test.want, test.allow)
 		}
