@@ -18,6 +18,11 @@ type Sender interface {
 	Send(context.Context, *queue.Message) error
 }
 
+// Blobs keeps what is too large for the queue. Put returns nil only when the object is durable.
+type Blobs interface {
+	Put(ctx context.Context, key string, content []byte) error
+}
+
 // Checker finds what is wrong with a resource; path is the FHIRPath of v.
 type Checker interface {
 	Check(v *fhir.Value, path string) []fhir.Issue
@@ -27,6 +32,7 @@ type Checker interface {
 type Config struct {
 	Authenticate func(*http.Request) (principal.Principal, error)
 	Queue        Sender
+	Blobs        Blobs // nil: what does not fit the queue is refused
 	Schemas      Checker
 	Keys         *referral.Keys
 	BaseURL      *url.URL // of status URLs, without /fhir; never taken from a request

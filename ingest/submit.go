@@ -54,7 +54,7 @@ func (s *Server) submit(w *fhirhttp.Response, r *http.Request) error {
 
 	ctx, cancel := context.WithTimeout(r.Context(), s.SendTimeout)
 	defer cancel()
-	if err := s.Queue.Send(ctx, m); err != nil {
+	if err := s.send(ctx, m); err != nil {
 		if errors.Is(err, queue.ErrTooLarge) {
 			return fhir.NewError(fhir.CodeTooLong, "Bundle", "The Bundle is too large for the queue even when compressed; send smaller attachments").WithCause(err)
 		}
@@ -68,6 +68,19 @@ func (s *Server) submit(w *fhirhttp.Response, r *http.Request) error {
 		Details: "Accepted. Follow the URL in Content-Location until the submission has settled.",
 	})))
 	return nil
+}
+
+// send puts m on the queue; where it is too large, its body is kept first and the message claims it.
+func (s *Server) send(ctx context.Context, m *queue.Message) error {
+	err := s.Queue.Send(ctx, m)
+	if !errors.Is(err, queue.ErrTooLarge) || s.Blobs == nil {
+		return err
+	}
+	key, body := m.CheckIn()
+	if err := s.Blobs.Put(ctx, key, body); err != nil {
+		return err
+	}
+	return s.Queue.Send(ctx, m)
 }
 
 // idempotencyKeyPattern is what the Idempotency-Key header may hold: 1 to 255 printable ASCII characters.

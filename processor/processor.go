@@ -19,9 +19,15 @@ type Store interface {
 	Settle(ctx context.Context, s *postgres.Settlement) (settled bool, err error)
 }
 
+// Blobs returns what was too large for the queue.
+type Blobs interface {
+	Get(ctx context.Context, key string) ([]byte, error)
+}
+
 // Config is what a Processor needs.
 type Config struct {
 	Store Store
+	Blobs Blobs // nil: a message that claims its body fails
 	Keys  *referral.Keys
 	Log   *slog.Logger // nil: discard
 
@@ -59,6 +65,9 @@ const Known referral.State = "known"
 // Settle stores m once and returns how it ended. Settling m again, also concurrently, changes nothing and returns
 // Known. It returns an error when m should be delivered again; attempts counts deliveries.
 func (p *Processor) Settle(ctx context.Context, m *queue.Message, attempts int) (referral.State, error) {
+	if err := p.claim(ctx, m); err != nil {
+		return "", err
+	}
 	s, err := p.settlement(m, attempts)
 	if err != nil {
 		return "", err
@@ -78,6 +87,18 @@ func (p *Processor) Settle(ctx context.Context, m *queue.Message, attempts int) 
 		return Known, nil
 	}
 	return s.State, nil
+}
+
+// claim fetches the body of a message that was too large for the queue.
+func (p *Processor) claim(ctx context.Context, m *queue.Message) (err error) {
+	if m.Claim == "" || m.Body != nil {
+		return nil
+	}
+	if p.Blobs == nil {
+		return errors.New("the message claims its body, and no store of claims is configured")
+	}
+	m.Body, err = p.Blobs.Get(ctx, m.Claim)
+	return err
 }
 
 // settlement proves that m is genuine and whole and returns what is known before its content is looked at.

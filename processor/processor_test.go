@@ -18,6 +18,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/ausbizconsulting/referral-fhir-server/processor"
+	"github.com/ausbizconsulting/referral-fhir-server/shared/blob"
 	"github.com/ausbizconsulting/referral-fhir-server/shared/postgres"
 	"github.com/ausbizconsulting/referral-fhir-server/shared/postgres/pgtest"
 	"github.com/ausbizconsulting/referral-fhir-server/shared/queue"
@@ -253,6 +254,36 @@ func TestCopiesOfAMessageAreLinked(t *testing.T) {
 	got := value[string](t, f, `select ('{' || content || '}')::json#>>'{focus,0,reference}' from resource where type = 'MessageHeader'`)
 	if want := value[string](t, f, `select 'ServiceRequest/' || id from resource where type = 'ServiceRequest'`); got != want {
 		t.Errorf("MessageHeader.focus is %s, want %s", got, want)
+	}
+}
+
+// claims are objects by key.
+type claims map[string][]byte
+
+func (c claims) Get(_ context.Context, key string) ([]byte, error) {
+	if content, ok := c[key]; ok {
+		return content, nil
+	}
+	return nil, blob.ErrNotFound
+}
+
+func TestClaimedBodySettlesOnceItIsThere(t *testing.T) {
+	f := newFixture(t)
+	kept := claims{}
+	f.Blobs = kept
+	m := f.message(referral.KeyRequest, "", referralBody(t, "cardiology-referral"))
+	key, body := m.CheckIn()
+	if _, err := f.Settle(t.Context(), m, 1); !errors.Is(err, blob.ErrNotFound) {
+		t.Errorf("got error %v without the object, want ErrNotFound", err)
+	}
+	kept[key] = append([]byte{}, body...)
+	kept[key][len(body)/2] ^= 1
+	if _, err := f.Settle(t.Context(), m, 2); !errors.Is(err, queue.ErrIntegrity) {
+		t.Errorf("got error %v with another object, want ErrIntegrity", err)
+	}
+	kept[key], m.Body = body, nil
+	if state, err := f.Settle(t.Context(), m, 3); err != nil || state != referral.Completed {
+		t.Errorf("got %q, error %v; want completed", state, err)
 	}
 }
 

@@ -20,6 +20,7 @@ func (s *server) publishEnvironment(storeURL string) error {
 		{"REFERRAL_CLIENTS", "development"},
 		{"REFERRAL_KD", base64.StdEncoding.EncodeToString(s.secrets.Kd)},
 		{"REFERRAL_KM", base64.StdEncoding.EncodeToString(s.secrets.Km)},
+		{"REFERRAL_BLOB_DIR", filepath.Join(s.settings.dataDir, "blobs")},
 		{"DATABASE_URL", storeURL},
 		{"AWS_ENDPOINT_URL_SQS", s.queue.endpoint},
 		{"AWS_REGION", region},

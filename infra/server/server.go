@@ -18,6 +18,7 @@ import (
 	"github.com/ausbizconsulting/referral-fhir-server/processor"
 	"github.com/ausbizconsulting/referral-fhir-server/query"
 	"github.com/ausbizconsulting/referral-fhir-server/schemas"
+	"github.com/ausbizconsulting/referral-fhir-server/shared/blob"
 	"github.com/ausbizconsulting/referral-fhir-server/shared/fhirhttp"
 	"github.com/ausbizconsulting/referral-fhir-server/shared/postgres"
 	"github.com/ausbizconsulting/referral-fhir-server/shared/principal"
@@ -31,6 +32,7 @@ type server struct {
 	log      *slog.Logger
 	metrics  *metrics
 	pg       *localpg.Server // nil when both databases are others'
+	blobs    *blob.Dir
 	secrets  secrets
 	keys     *referral.Keys
 	base     *url.URL
@@ -77,6 +79,10 @@ func start(ctx context.Context, settings settings, log *slog.Logger) (_ *server,
 	if s.keys, err = referral.NewKeys(s.secrets.Kd, s.secrets.Km); err != nil {
 		return nil, err
 	}
+	if s.blobs, err = blob.OpenDir(filepath.Join(s.settings.dataDir, "blobs")); err != nil {
+		return nil, err
+	}
+	s.stops = append(s.stops, s.blobs.Close)
 	store, queueDB, err := s.databases(ctx)
 	if err != nil {
 		return nil, err
@@ -162,7 +168,7 @@ func (s *server) startProcessor(ctx context.Context, storeURL string) error {
 		return err
 	}
 	p := processor.New(processor.Config{
-		Store: store, Keys: s.keys, Log: s.log, Delay: s.queue.delay, Observe: s.metrics.delivery,
+		Store: store, Blobs: s.blobs, Keys: s.keys, Log: s.log, Delay: s.queue.delay, Observe: s.metrics.delivery,
 		ItemTimeout: s.settings.messageTimeout * 9 / 10, // before the invocation's own end
 	})
 	// The mapping outlives ctx: it is stopped in its turn, after the API.
@@ -192,7 +198,7 @@ func (s *server) startAPI(ctx context.Context, storeURL string, listener net.Lis
 	mux, clients := http.NewServeMux(), principal.Development()
 	fhir := fhirhttp.Server{Log: s.log, Observe: s.metrics.request}
 	ingest.New(ingest.Config{
-		Authenticate: clients.Authenticate, Queue: referrals, Schemas: schemas.New(), Keys: s.keys, BaseURL: s.base, HTTP: fhir,
+		Authenticate: clients.Authenticate, Queue: referrals, Blobs: s.blobs, Schemas: schemas.New(), Keys: s.keys, BaseURL: s.base, HTTP: fhir,
 		MaxBody: int64(s.settings.maxBody), MaxEntries: s.settings.maxEntries,
 	}).Register(mux)
 	query.New(query.Config{

@@ -3,6 +3,8 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -284,6 +286,23 @@ func checkSearch(t *testing.T, sender, recipient, other client) {
 				t.Errorf("%s: %s finds something: %v, want %v", path, who.key, got, want)
 			}
 		}
+	}
+}
+
+// TestLargeAttachmentTravels sends more than the queue takes in one message.
+func TestLargeAttachmentTravels(t *testing.T) {
+	s := started(t)
+	sender := client{s.base.String(), "dev-sender"}
+	noise := make([]byte, 2_900_000)
+	rand.Read(noise)
+	body := fmt.Appendf(nil, `{"resourceType":"Bundle","type":"collection","identifier":{"system":"urn:x","value":"1"},`+
+		`"entry":[{"fullUrl":"urn:uuid:1","resource":{"resourceType":"Binary","contentType":"application/pdf","data":%q}}]}`,
+		base64.StdEncoding.EncodeToString(noise))
+	settled := sender.follow(t, sender.submit(t, body), 20*time.Second)
+	location, _, _ := strings.Cut(settled.Entry[0].Resource.Entry[0].Response.Location, "/_history/")
+	a := sender.get(t, "/fhir/"+location)
+	if a.status != http.StatusOK || !bytes.Contains(a.body, []byte(base64.StdEncoding.EncodeToString(noise))) {
+		t.Errorf("got %d and %d bytes, want the attachment", a.status, len(a.body))
 	}
 }
 

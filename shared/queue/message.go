@@ -3,6 +3,7 @@ package queue
 import (
 	"bytes"
 	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -24,7 +25,8 @@ type Message struct {
 	TraceParent string // W3C Trace Context, or empty
 	Encoding    string // of Body: "zstd"
 	Size        int    // bytes of the body as received
-	Body        []byte // the body as received, compressed
+	Body        []byte // the body as received, compressed; nil while it is claimed
+	Claim       string // key of the object that holds Body, where that is too large for the queue; else empty
 }
 
 // ErrIntegrity says that a body is not the one that was accepted.
@@ -57,6 +59,14 @@ func (m *Message) Pack(body []byte) {
 	m.Request.SHA256 = sha256.Sum256(body)
 	m.Encoding, m.Size = encodingZstd, len(body)
 	m.Body = encoder.EncodeAll(body, nil)
+}
+
+// CheckIn takes the body out of the message and returns it with the key under which it has to be kept: of the
+// organisation and of the content's hash, so that the same request has one object.
+func (m *Message) CheckIn() (key string, body []byte) {
+	m.Claim, body = m.Request.Org+"/"+hex.EncodeToString(m.Request.SHA256[:]), m.Body
+	m.Body = nil
+	return m.Claim, body
 }
 
 // Content returns the body as received, or ErrIntegrity when its hash or length is not the one in the envelope.
@@ -95,7 +105,8 @@ type envelope struct {
 	SHA256      []byte    `json:"sha256"`
 	Encoding    string    `json:"encoding"`
 	Size        int       `json:"size"`
-	Body        []byte    `json:"body"`
+	Body        []byte    `json:"body,omitempty"`
+	Claim       string    `json:"claim,omitempty"`
 }
 
 // Encode returns the envelope: one line of ASCII JSON. It fails only when a field that must be ASCII is not.
@@ -104,7 +115,7 @@ func (m *Message) Encode() (string, error) {
 		Version: envelopeVersion, ID: m.ID, Org: m.Request.Org, Client: m.Client, AcceptedAt: m.AcceptedAt.UnixMilli(),
 		Type: m.Type, KeyKind: string(m.Request.KeyKind), Key: []byte(m.Request.Key), Method: m.Request.Method,
 		URL: []byte(m.Request.URL), ContentType: m.Request.ContentType, RequestID: m.RequestID, TraceParent: m.TraceParent,
-		SHA256: m.Request.SHA256[:], Encoding: m.Encoding, Size: m.Size, Body: m.Body,
+		SHA256: m.Request.SHA256[:], Encoding: m.Encoding, Size: m.Size, Body: m.Body, Claim: m.Claim,
 	}
 	for i, condition := range m.Request.Conditions {
 		e.Conditions[i] = []byte(condition)
@@ -134,7 +145,7 @@ func Decode(s string) (*Message, error) {
 	}
 	m := &Message{
 		ID: e.ID, Client: e.Client, Type: e.Type, AcceptedAt: time.UnixMilli(e.AcceptedAt).UTC(),
-		RequestID: e.RequestID, TraceParent: e.TraceParent, Encoding: e.Encoding, Size: e.Size, Body: e.Body,
+		RequestID: e.RequestID, TraceParent: e.TraceParent, Encoding: e.Encoding, Size: e.Size, Body: e.Body, Claim: e.Claim,
 		Request: referral.Request{
 			Org: e.Org, KeyKind: referral.KeyKind(e.KeyKind), Key: string(e.Key), Method: e.Method, URL: string(e.URL),
 			ContentType: e.ContentType, SHA256: [32]byte(e.SHA256),

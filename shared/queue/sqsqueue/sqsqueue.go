@@ -1,13 +1,15 @@
 // Package sqsqueue puts messages on Amazon SQS.
 //
 // It promises that Send returns nil only after SQS has acknowledged the very bytes that were sent. It leaves
-// receiving to Lambda's event source mapping, and on one machine to package eventsource.
+// receiving to Lambda's event source mapping, and on one machine to package eventsource; Delay is for those who are
+// given messages by them.
 package sqsqueue
 
 import (
 	"context"
 	"fmt"
 	"strconv"
+	"sync/atomic"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
@@ -26,22 +28,38 @@ type Client interface {
 type Queue struct {
 	client  Client
 	url     string
-	maxSize int
+	maxSize atomic.Int64 // 0 until it is known
 }
 
-// Open reads the queue's MaximumMessageSize, in bytes of body and attributes (SQS message quotas).
+// New returns a Queue that reads the queue's limit when it first sends: a queue that is away now may be there then.
+func New(client Client, url string) *Queue { return &Queue{client: client, url: url} }
+
+// Open returns a Queue of which the limit is known. The error says that the queue cannot be reached.
 func Open(ctx context.Context, client Client, url string) (*Queue, error) {
-	out, err := client.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{
-		QueueUrl: &url, AttributeNames: []types.QueueAttributeName{types.QueueAttributeNameMaximumMessageSize},
+	q := New(client, url)
+	if _, err := q.limit(ctx); err != nil {
+		return nil, fmt.Errorf("open queue: %w", err)
+	}
+	return q, nil
+}
+
+// limit is the queue's MaximumMessageSize, in bytes of body and attributes (SQS message quotas).
+func (q *Queue) limit(ctx context.Context) (int, error) {
+	if size := q.maxSize.Load(); size > 0 {
+		return int(size), nil
+	}
+	out, err := q.client.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{
+		QueueUrl: &q.url, AttributeNames: []types.QueueAttributeName{types.QueueAttributeNameMaximumMessageSize},
 	})
 	if err != nil {
-		return nil, fmt.Errorf("open queue: %w", err)
+		return 0, err
 	}
 	size, err := strconv.Atoi(out.Attributes[string(types.QueueAttributeNameMaximumMessageSize)])
 	if err != nil {
-		return nil, fmt.Errorf("open queue: MaximumMessageSize: %w", err)
+		return 0, fmt.Errorf("MaximumMessageSize: %w", err)
 	}
-	return &Queue{client: client, url: url, maxSize: size}, nil
+	q.maxSize.Store(int64(size))
+	return size, nil
 }
 
 // Send stores m durably: when it returns nil, SQS has acknowledged it, and the client has compared SQS's MD5 of
@@ -60,7 +78,11 @@ func (q *Queue) Send(ctx context.Context, m *queue.Message) error {
 	for name, value := range attributes {
 		size += len(name) + len(*value.DataType) + len(*value.StringValue)
 	}
-	if size > q.maxSize {
+	limit, err := q.limit(ctx)
+	if err != nil {
+		return fmt.Errorf("send message: %w", err)
+	}
+	if size > limit {
 		return queue.ErrTooLarge
 	}
 	if _, err = q.client.SendMessage(ctx, &sqs.SendMessageInput{

@@ -1,0 +1,86 @@
+package blob_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/johannesboyne/gofakes3"
+	"github.com/johannesboyne/gofakes3/backend/s3mem"
+
+	"github.com/ausbizconsulting/referral-fhir-server/shared/blob"
+)
+
+type store interface {
+	Put(context.Context, string, []byte) error
+	Get(context.Context, string) ([]byte, error)
+}
+
+// stores are the two kinds, both held to the same promises.
+func stores(t *testing.T) map[string]store {
+	t.Helper()
+	dir, err := blob.OpenDir(filepath.Join(t.TempDir(), "blobs"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { dir.Close() })
+	fake := httptest.NewServer(gofakes3.New(s3mem.New()).Server())
+	t.Cleanup(fake.Close)
+	client := s3.New(s3.Options{
+		Region: "ap-southeast-2", BaseEndpoint: aws.String(fake.URL), UsePathStyle: true,
+		Credentials: credentials.NewStaticCredentialsProvider("test", "test", ""),
+	})
+	if _, err := client.CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: aws.String("claims")}); err != nil {
+		t.Fatal(err)
+	}
+	return map[string]store{"dir": dir, "S3": blob.OpenS3(client, "claims")}
+}
+
+func TestPutGet(t *testing.T) {
+	content := bytes.Repeat([]byte{0, 1, 0xff}, 1<<20)
+	for name, s := range stores(t) {
+		t.Run(name, func(t *testing.T) {
+			if _, err := s.Get(t.Context(), "8003621566684455/d/hash"); !errors.Is(err, blob.ErrNotFound) {
+				t.Errorf("got error %v before Put, want ErrNotFound", err)
+			}
+			var wg sync.WaitGroup
+			for range 8 { // the same request eight times at once
+				wg.Go(func() {
+					if err := s.Put(t.Context(), "8003621566684455/d/hash", content); err != nil {
+						t.Error(err)
+					}
+				})
+			}
+			wg.Wait()
+			got, err := s.Get(t.Context(), "8003621566684455/d/hash")
+			if err != nil || !bytes.Equal(got, content) {
+				t.Errorf("got %d bytes, error %v; want the %d that were put", len(got), err, len(content))
+			}
+		})
+	}
+}
+
+func TestDirKeepsToItself(t *testing.T) {
+	outside := t.TempDir()
+	dir, err := blob.OpenDir(filepath.Join(outside, "blobs"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer dir.Close()
+	for _, key := range []string{"../escaped", "a/../../escaped", "/escaped"} {
+		if err := dir.Put(t.Context(), key, []byte("x")); err == nil {
+			t.Errorf("Put(%q) went through", key)
+		}
+	}
+	if _, err := os.Stat(filepath.Join(outside, "escaped")); err == nil {
+		t.Error("a key led outside")
+	}
+}
