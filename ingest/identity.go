@@ -13,17 +13,18 @@ const acceptedPrecision = time.Millisecond
 
 // submissionKey returns what tells one submission of an organisation from another: the Idempotency-Key, else the
 // identifier of a document, message or collection, else the request itself where repeating it must do nothing new
-// (a transaction of creates only), else chance.
+// (a transaction or batch of creates only), else chance.
 func submissionKey(header string, bundle fhir.Bundle) (referral.KeyKind, string) {
 	if header != "" {
 		return referral.KeyHeader, header
 	}
-	if bundle.Type != "transaction" {
+	requests := bundle.Type == "transaction" || bundle.Type == "batch"
+	if !requests {
 		if identifier := bundle.Get("identifier"); identifier.Get("value") != nil {
 			return referral.KeyIdentifier, identifier.Get("system").Text() + "|" + identifier.Get("value").Text()
 		}
 	}
-	if bundle.Type == "transaction" && onlyCreates(bundle) {
+	if requests && onlyCreates(bundle) {
 		return referral.KeyRequest, "" // the hash of the body is in the digest already
 	}
 	return referral.KeyRandom, rand.Text()

@@ -50,8 +50,8 @@ func (r *rules) add(code fhir.Code, expression, details string) {
 func bundleIssues(bundle fhir.Bundle) []fhir.Issue {
 	var r rules
 	switch bundle.Type {
-	case "transaction":
-		transactionRules(&r, bundle)
+	case "transaction", "batch":
+		requestRules(&r, bundle)
 	case "document":
 		contentRules(&r, bundle)
 		documentRules(&r, bundle)
@@ -61,7 +61,7 @@ func bundleIssues(bundle fhir.Bundle) []fhir.Issue {
 	case "collection":
 		contentRules(&r, bundle)
 	default:
-		r.add(fhir.CodeNotSupported, "Bundle.type", "This server accepts Bundles of type transaction, document, message and collection")
+		r.add(fhir.CodeNotSupported, "Bundle.type", "This server accepts Bundles of type transaction, batch, document, message and collection")
 		return r
 	}
 	if len(bundle.Entries) == 0 {
@@ -71,15 +71,16 @@ func bundleIssues(bundle fhir.Bundle) []fhir.Issue {
 	return r
 }
 
-func transactionRules(r *rules, bundle fhir.Bundle) {
+// requestRules are those of Bundles whose entries are requests.
+func requestRules(r *rules, bundle fhir.Bundle) {
 	for i, entry := range bundle.Entries {
 		request := entry.Get("request")
 		switch method := request.Get("method").Text(); {
 		case request == nil:
-			r.add(fhir.CodeInvariant, bundle.Expression(i, "request"), "bdl-3: an entry of a transaction has a request")
+			r.add(fhir.CodeInvariant, bundle.Expression(i, "request"), "bdl-3: an entry of a "+bundle.Type+" has a request")
 			continue
 		case method != "POST":
-			r.add(fhir.CodeNotSupported, bundle.Expression(i, "request", "method"), "This server settles creates (POST) in transactions")
+			r.add(fhir.CodeNotSupported, bundle.Expression(i, "request", "method"), "This server settles creates (POST) in a "+bundle.Type)
 			continue
 		case request.Get("ifNoneExist") != nil:
 			r.add(fhir.CodeNotSupported, bundle.Expression(i, "request", "ifNoneExist"), "This server does not settle conditional creates")
@@ -130,7 +131,8 @@ func firstEntry(r *rules, bundle fhir.Bundle, resourceType, key string) {
 	}
 }
 
-// linkRules hold that a fullUrl is unique (bdl-7) and that every urn:uuid or urn:oid reference leads to one.
+// linkRules hold that a fullUrl is unique (bdl-7) and that every urn:uuid or urn:oid reference leads to one. Entries
+// of a batch do not know each other (FHIR R4 http.html#brules), so there it leads nowhere.
 func linkRules(r *rules, bundle fhir.Bundle) {
 	known := make(map[string]bool, len(bundle.Entries))
 	for i, entry := range bundle.Entries {
@@ -141,16 +143,20 @@ func linkRules(r *rules, bundle fhir.Bundle) {
 		if known[version] {
 			r.add(fhir.CodeInvariant, bundle.Expression(i, "fullUrl"), "bdl-7: another entry has the same fullUrl")
 		}
-		known[version], known[entry.FullURL] = true, true
+		known[version] = true
+		if bundle.Type != "batch" {
+			known[entry.FullURL] = true
+		}
 	}
 	for i, entry := range bundle.Entries {
 		entry.Resource.Walk(bundle.Expression(i, "resource"), func(name, path string, s *fhir.Value) {
 			target, _, _ := strings.Cut(s.Text(), "#")
 			if name == "reference" && strings.HasPrefix(target, "urn:") && !known[target] {
-				*r = append(*r, fhir.Issue{
-					Severity: fhir.SeverityError, Code: fhir.CodeNotFound, Expression: path,
-					Details: "No entry of the Bundle has this fullUrl",
-				})
+				details := "No entry of the Bundle has this fullUrl"
+				if bundle.Type == "batch" {
+					details = "Entries of a batch do not refer to each other; send a transaction"
+				}
+				r.add(fhir.CodeNotFound, path, details)
 			}
 		})
 	}

@@ -75,11 +75,11 @@ type capabilitySearchParam struct {
 func capabilityStatement(c Config) []byte {
 	rest := capabilityRest{
 		Mode: "server",
-		Documentation: "JSON only: XML is refused with 406 and 415. A Bundle of type transaction, document, message or collection " +
-			"is sent to the base URL and answered with 202 and a status URL (FHIR asynchronous pattern); batch is not supported yet. " +
+		Documentation: "JSON only: XML is refused with 406 and 415. A Bundle of type transaction, batch, document, message or collection " +
+			"is sent to the base URL and answered with 202 and a status URL (FHIR asynchronous pattern). " +
 			"Searches answer with at most 100 resources or about 4 MiB a page.",
 		Security: capabilitySecurity{Description: "An API key in the header x-api-key says who calls; a client reads what its organisation sent or was addressed."},
-		Interaction: []capabilityInteraction{{
+		Interaction: []capabilityInteraction{{Code: "batch", Documentation: "As transaction; entries do not refer to each other."}, {
 			Code: "transaction", Documentation: "Creates (POST) only. Asynchronous: 202, then the status URL in Content-Location.",
 		}},
 	}

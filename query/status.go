@@ -91,7 +91,7 @@ func (s *Server) outcome(submission postgres.Submission) responseBundle {
 	switch submission.State {
 	case referral.Completed:
 		entry.Response.Status = statusLine(http.StatusOK)
-		entry.Resource = transactionResponse(submission)
+		entry.Resource = entriesResponse(submission)
 	case referral.Cancelled:
 		entry.Response.Status = statusLine(http.StatusGone)
 	default:
@@ -102,8 +102,13 @@ func (s *Server) outcome(submission postgres.Submission) responseBundle {
 	}
 }
 
-func transactionResponse(submission postgres.Submission) *responseBundle {
+// entriesResponse has an entry for each of the request's. Those of a batch that only creates succeed together: nothing
+// but the store can fail them, and that fails the delivery.
+func entriesResponse(submission postgres.Submission) *responseBundle {
 	b := &responseBundle{ResourceType: "Bundle", Type: "transaction-response"}
+	if submission.BundleType == "batch" {
+		b.Type = "batch-response"
+	}
 	for _, version := range submission.Resources {
 		_, number, _ := strings.Cut(version, "/_history/")
 		b.Entry = append(b.Entry, responseEntry{Response: response{

@@ -16,7 +16,7 @@ type KeyKind string
 const (
 	KeyHeader     KeyKind = "header"     // the Idempotency-Key header
 	KeyIdentifier KeyKind = "identifier" // Bundle.identifier of a document, message or collection
-	KeyRequest    KeyKind = "request"    // the request itself: a transaction of creates only
+	KeyRequest    KeyKind = "request"    // the request itself: a transaction or batch of creates only
 	KeyRandom     KeyKind = "random"     // nothing identifies the request: each is its own submission
 )
 
