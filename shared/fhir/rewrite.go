@@ -3,48 +3,83 @@ package fhir
 import (
 	"encoding/json"
 	"slices"
-	"strings"
 )
 
 // Replace gives the new text of a string below an element called name, or false to keep it as written.
 type Replace func(name, text string) (string, bool)
 
-// Members returns the members of an object, without those in omit, as JSON text without braces. Every value stands
-// as it was written, decimals and white space included, except for the strings that replace changes.
+// Members returns the members of an object, without those in omit, as JSON text without braces and without white
+// space between tokens. Numbers and strings stand as they were written, escapes included, except for the strings
+// that replace changes.
 func (v *Value) Members(replace Replace, omit ...string) string {
-	var b strings.Builder
-	for i, name := range v.Names() {
+	if v == nil {
+		return ""
+	}
+	b := make([]byte, 0, len(v.text))
+	for i, name := range v.names {
 		if slices.Contains(omit, name) {
 			continue
 		}
-		if b.Len() > 0 {
-			b.WriteByte(',')
+		if len(b) > 0 {
+			b = append(b, ',')
 		}
-		b.WriteString(quote(name))
-		b.WriteByte(':')
-		child := &v.items[i]
-		child.rewrite(&b, name, v.text[child.start-v.start:child.end-v.start], replace)
-	}
-	return b.String()
-}
-
-// rewrite writes v, whose source is given, to b.
-func (v *Value) rewrite(b *strings.Builder, name, source string, replace Replace) {
-	written := v.start
-	v.walk(name, "", func(name, _ string, s *Value) {
-		if text, ok := replace(name, s.text); ok {
-			b.WriteString(source[written-v.start : s.start-v.start])
-			b.WriteString(quote(text))
-			written = s.end
-		}
-	})
-	b.WriteString(source[written-v.start:])
-}
-
-func quote(s string) string {
-	b, err := json.Marshal(s)
-	if err != nil {
-		panic("fhir: a string encodes: " + err.Error())
+		b = v.appendMember(b, i, replace)
 	}
 	return string(b)
+}
+
+func (v *Value) appendMember(b []byte, i int, replace Replace) []byte {
+	b = append(appendQuoted(b, v.names[i]), ':')
+	return v.items[i].appendTo(b, v.names[i], v.sourceOf(i), replace)
+}
+
+// sourceOf returns item i of an array or object as it was written.
+func (v *Value) sourceOf(i int) string {
+	return v.text[v.items[i].start-v.start : v.items[i].end-v.start]
+}
+
+// appendTo appends v, which stands in an element called name and was written as source.
+func (v *Value) appendTo(b []byte, name, source string, replace Replace) []byte {
+	switch v.kind {
+	case Object:
+		b = append(b, '{')
+		for i := range v.items {
+			if i > 0 {
+				b = append(b, ',')
+			}
+			b = v.appendMember(b, i, replace)
+		}
+		return append(b, '}')
+	case Array:
+		b = append(b, '[')
+		for i := range v.items {
+			if i > 0 {
+				b = append(b, ',')
+			}
+			b = v.items[i].appendTo(b, name, v.sourceOf(i), replace)
+		}
+		return append(b, ']')
+	case String:
+		if text, ok := replace(name, v.text); ok {
+			return appendQuoted(b, text)
+		}
+	default: // as written
+	}
+	return append(b, source...)
+}
+
+// appendQuoted appends s as a JSON string.
+func appendQuoted(b []byte, s string) []byte {
+	for i := range len(s) {
+		if c := s[i]; c < 0x20 || c > 0x7e || c == '"' || c == '\\' {
+			quoted, err := json.Marshal(s)
+			if err != nil {
+				panic("fhir: a string encodes: " + err.Error())
+			}
+			return append(b, quoted...)
+		}
+	}
+	b = append(b, '"')
+	b = append(b, s...)
+	return append(b, '"')
 }

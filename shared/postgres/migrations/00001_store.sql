@@ -61,8 +61,8 @@ create table resource (
 	version      int         not null check (version > 0),
 	last_updated timestamptz not null,
 	vid          int8        not null unique,         -- of this version: 41 bits ms since 2020, 12 bits block, 10 bits entry
-	meta         text        not null,                -- the sender's members of meta, as written
-	content      text        not null                 -- the members beside resourceType, id and meta, as written
+	meta         text        not null,                -- the sender's members of meta, as written but for white space
+	content      text        not null                 -- the members beside resourceType, id and meta, likewise
 );
 
 -- Superseded versions only.
