@@ -1,10 +1,13 @@
 package processor
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"slices"
 	"strconv"
 	"time"
 
@@ -12,78 +15,151 @@ import (
 
 	"github.com/ausbizconsulting/referral-fhir-server/shared/postgres"
 	"github.com/ausbizconsulting/referral-fhir-server/shared/queue"
+	"github.com/ausbizconsulting/referral-fhir-server/shared/referral"
 )
 
 // HandleSQS settles a batch (Lambda: SQS event source mapping with ReportBatchItemFailures). It starts from "all
-// failed" and takes off what is durably settled; once the store is down it tries no further message. The error is
-// not nil only when a failure could not be reported by its id, which fails the whole batch.
+// failed" and takes off what is durably settled. The messages share one transaction; when that fails for a reason of
+// one of them, each is settled alone, so that a bad one does not hold up the others. The error is not nil only when a
+// failure could not be reported by its id, which fails the whole batch.
 func (p *Processor) HandleSQS(ctx context.Context, event events.SQSEvent) (events.SQSEventResponse, error) {
-	failed := make([]bool, len(event.Records))
-	for i := range failed {
-		failed[i] = true
-	}
+	deliveries := make([]*delivery, len(event.Records))
 	for i := range event.Records {
-		err := p.deliver(ctx, &event.Records[i])
-		failed[i] = err != nil
-		if errors.Is(err, postgres.ErrUnavailable) || ctx.Err() != nil {
-			break
+		deliveries[i] = &delivery{record: &event.Records[i], start: time.Now(), err: errNotTried}
+		p.take(ctx, deliveries[i])
+	}
+	p.settleTogether(ctx, deliveries)
+	down := false // then every further try is vain
+	for _, d := range deliveries {
+		down = down || errors.Is(d.err, postgres.ErrUnavailable)
+		if d.settlement != nil && d.state == "" && !down && ctx.Err() == nil {
+			p.settleAlone(ctx, d)
+		}
+		p.tell(ctx, d)
+	}
+	return p.report(ctx, deliveries)
+}
+
+// delivery is one record on its way.
+type delivery struct {
+	record     *events.SQSMessage
+	start      time.Time
+	message    *queue.Message // nil until it is decoded
+	settlement *settlement    // nil until it is prepared
+	state      referral.State // empty until it is settled
+	err        error          // why it is not
+}
+
+// errNotTried is the error of a message whose turn did not come.
+var errNotTried = errors.New("not tried: the time for the batch was up")
+
+// take decodes and prepares a record.
+func (p *Processor) take(ctx context.Context, d *delivery) {
+	err := p.limited(ctx, func(ctx context.Context) (err error) {
+		if d.message, err = queue.Decode(d.record.Body); err != nil {
+			return err
+		}
+		d.settlement, err = p.prepare(ctx, d.message, receiveCount(d.record))
+		return err
+	})
+	if err != nil {
+		d.err = err
+	}
+}
+
+// limited calls f with the time that one transaction has. A panic becomes an error that names its type, never its
+// value.
+func (p *Processor) limited(ctx context.Context, f func(context.Context) error) (err error) {
+	ctx, cancel := context.WithTimeout(ctx, p.ItemTimeout)
+	defer cancel()
+	defer func() {
+		if v := recover(); v != nil {
+			err = fmt.Errorf("panic of type %T", v)
+		}
+	}()
+	return f(ctx)
+}
+
+// settleTogether settles all that is prepared in one transaction, or nothing. They are written in the order of their
+// digests, so that two batches that share messages do not wait for each other in a circle.
+func (p *Processor) settleTogether(ctx context.Context, deliveries []*delivery) {
+	var prepared []*delivery
+	for _, d := range deliveries {
+		if d.settlement != nil && !slices.ContainsFunc(prepared, d.sameSubmission) {
+			prepared = append(prepared, d)
 		}
 	}
+	if len(prepared) < 2 {
+		return // settled alone, which says more of what went wrong
+	}
+	slices.SortFunc(prepared, func(a, b *delivery) int {
+		return bytes.Compare(a.settlement.Digest[:], b.settlement.Digest[:])
+	})
+	settlements := make([]*postgres.Settlement, len(prepared))
+	for i, d := range prepared {
+		settlements[i] = d.settlement.Settlement
+	}
+	var settled []bool
+	err := p.limited(ctx, func(ctx context.Context) (err error) {
+		settled, err = p.Store.Settle(ctx, settlements...)
+		return err
+	})
+	for i, d := range prepared {
+		if d.err = err; err == nil {
+			d.state = d.settlement.outcome(settled[i])
+		}
+	}
+}
+
+func (d *delivery) sameSubmission(other *delivery) bool {
+	return d.settlement.Digest == other.settlement.Digest && d.settlement.Org == other.settlement.Org
+}
+
+func (p *Processor) settleAlone(ctx context.Context, d *delivery) {
+	d.err = p.limited(ctx, func(ctx context.Context) (err error) {
+		d.state, err = p.write(ctx, d.settlement)
+		return err
+	})
+}
+
+// report returns the failures, each id once, and puts them off.
+func (p *Processor) report(ctx context.Context, deliveries []*delivery) (events.SQSEventResponse, error) {
 	var response events.SQSEventResponse
 	reported := map[string]bool{}
-	for i, record := range event.Records {
-		if !failed[i] || reported[record.MessageId] {
+	for _, d := range deliveries {
+		if d.err == nil || reported[d.record.MessageId] {
 			continue
 		}
-		if record.MessageId == "" {
+		if d.record.MessageId == "" {
 			return events.SQSEventResponse{}, errors.New("a message without an id failed")
 		}
-		reported[record.MessageId] = true
-		response.BatchItemFailures = append(response.BatchItemFailures, events.SQSBatchItemFailure{ItemIdentifier: record.MessageId})
-		p.backOff(ctx, record)
+		reported[d.record.MessageId] = true
+		response.BatchItemFailures = append(response.BatchItemFailures, events.SQSBatchItemFailure{ItemIdentifier: d.record.MessageId})
+		p.backOff(ctx, d.record)
 	}
 	return response, nil
 }
 
-// deliver settles one record and logs the delivery.
-func (p *Processor) deliver(ctx context.Context, record *events.SQSMessage) (err error) {
-	start := time.Now()
-	attempts := receiveCount(record)
-	m, outcome := &queue.Message{}, "failed"
-	defer func() {
-		if v := recover(); v != nil {
-			err = panicked(v)
-		}
-		age := time.Since(m.AcceptedAt)
-		if m.AcceptedAt.IsZero() {
-			age = 0
-		}
-		p.Observe(outcome, time.Since(start), age)
-		attributes := []slog.Attr{
-			slog.String("submission", m.ID), slog.String("requestId", m.RequestID), slog.String("org", m.Request.Org),
-			slog.String("outcome", outcome), slog.Int("receiveCount", attempts),
-			slog.Float64("ms", float64(time.Since(start).Microseconds())/1000),
-		}
-		level := slog.LevelInfo
-		if err != nil {
-			level = slog.LevelError
-			attributes = append(attributes, slog.String("error", err.Error()))
-		}
-		p.Log.LogAttrs(ctx, level, "delivery", attributes...)
-	}()
-	decoded, err := queue.Decode(record.Body)
-	if err != nil {
-		return err
+// tell logs and counts one delivery.
+func (p *Processor) tell(ctx context.Context, d *delivery) {
+	outcome, level := string(d.state), slog.LevelInfo
+	if d.err != nil {
+		outcome, level = "failed", slog.LevelError
 	}
-	m = decoded
-	ctx, cancel := context.WithTimeout(ctx, p.ItemTimeout)
-	defer cancel()
-	state, err := p.Settle(ctx, m, attempts)
-	if err != nil {
-		return err
+	took, age := time.Since(d.start), time.Duration(0)
+	attributes := []slog.Attr{
+		slog.String("outcome", outcome), slog.Int("receiveCount", receiveCount(d.record)),
+		slog.Float64("ms", float64(took.Microseconds())/1000),
 	}
-	outcome = string(state)
-	return nil
+	if m := d.message; m != nil {
+		age = time.Since(m.AcceptedAt)
+		attributes = append(attributes, slog.String("submission", m.ID), slog.String("requestId", m.RequestID), slog.String("org", m.Request.Org))
+	}
+	if d.err != nil {
+		attributes = append(attributes, slog.String("error", d.err.Error()))
+	}
+	p.Observe(outcome, took, age)
+	p.Log.LogAttrs(ctx, level, "delivery", attributes...)
 }
 
 // The back-off of a failed message: base·2^(receives−1) up to the cap, times a random factor between ½ and 1, so
@@ -93,11 +169,11 @@ const (
 	backOffCap  = 15 * time.Minute
 )
 
-func (p *Processor) backOff(ctx context.Context, record events.SQSMessage) {
+func (p *Processor) backOff(ctx context.Context, record *events.SQSMessage) {
 	if p.Delay == nil {
 		return
 	}
-	delay := min(backOffBase<<min(receiveCount(&record)-1, 20), backOffCap)
+	delay := min(backOffBase<<min(receiveCount(record)-1, 20), backOffCap)
 	delay = delay/2 + rand.N(delay/2)
 	// Also after the batch's time has run out: without it the message waits for the queue's longer time-out.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)

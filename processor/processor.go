@@ -3,7 +3,6 @@ package processor
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"time"
 
@@ -15,8 +14,9 @@ import (
 
 // Store keeps settlements.
 type Store interface {
-	// Settle writes s, or nothing when its submission is settled already.
-	Settle(ctx context.Context, s *postgres.Settlement) (settled bool, err error)
+	// Settle writes all settlements in one transaction; of one whose submission is settled already it writes nothing
+	// and says false.
+	Settle(ctx context.Context, settlements ...*postgres.Settlement) (settled []bool, err error)
 }
 
 // Blobs returns what was too large for the queue.
@@ -65,28 +65,47 @@ const Known referral.State = "known"
 // Settle stores m once and returns how it ended. Settling m again, also concurrently, changes nothing and returns
 // Known. It returns an error when m should be delivered again; attempts counts deliveries.
 func (p *Processor) Settle(ctx context.Context, m *queue.Message, attempts int) (referral.State, error) {
-	if err := p.claim(ctx, m); err != nil {
+	s, err := p.prepare(ctx, m, attempts)
+	if err != nil {
 		return "", err
+	}
+	return p.write(ctx, s)
+}
+
+// prepare proves where m comes from and makes all that it will leave in the store.
+func (p *Processor) prepare(ctx context.Context, m *queue.Message, attempts int) (*settlement, error) {
+	if err := p.claim(ctx, m); err != nil {
+		return nil, err
 	}
 	s, err := p.settlement(m, attempts)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	if rejection := rejected(s.build(p.Keys)); rejection != nil {
 		s.reject(rejection)
 	}
+	return s, nil
+}
+
+// write settles s alone. What the store refuses for good settles as rejected.
+func (p *Processor) write(ctx context.Context, s *settlement) (referral.State, error) {
 	settled, err := p.Store.Settle(ctx, s.Settlement)
 	if rejection := rejected(err); rejection != nil && s.State == referral.Completed {
 		s.reject(rejection)
 		settled, err = p.Store.Settle(ctx, s.Settlement)
 	}
-	switch {
-	case err != nil:
+	if err != nil {
 		return "", err
-	case !settled:
-		return Known, nil
 	}
-	return s.State, nil
+	return s.outcome(settled[0]), nil
+}
+
+// outcome is the state that s has come to, or Known when an earlier delivery had settled it.
+func (s *settlement) outcome(settled bool) referral.State {
+	if !settled {
+		return Known
+	}
+	return s.State
 }
 
 // claim fetches the body of a message that was too large for the queue.
@@ -154,6 +173,3 @@ func rejected(err error) *fhir.Error {
 	}
 	return nil
 }
-
-// panicked is the error of a panic; it names the type, never the value.
-func panicked(p any) error { return fmt.Errorf("panic of type %T", p) }

@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -316,20 +318,103 @@ func TestHandleSQSReportsWhatDidNotSettle(t *testing.T) {
 	if _, err := f.HandleSQS(t.Context(), events.SQSEvent{Records: []events.SQSMessage{record("", "{}")}}); err == nil {
 		t.Error("got no error for a failed message without an id; the batch would count as done")
 	}
-	// Twice on the same database: the store is down for one processor, so every message of the batch is reported.
-	down, err := postgres.Open(postgres.Config{URL: "postgres://x@127.0.0.1:1/x", Role: postgres.RoleProcessor})
-	if err != nil {
-		t.Fatal(err)
+}
+
+// storeFunc is a Store.
+type storeFunc func(context.Context, ...*postgres.Settlement) ([]bool, error)
+
+func (f storeFunc) Settle(ctx context.Context, s ...*postgres.Settlement) ([]bool, error) {
+	return f(ctx, s...)
+}
+
+// batch returns an event of n different messages, m0 to m(n-1), the first of them twice.
+func (f *fixture) batch(t testing.TB, n int) (event events.SQSEvent, messages []*queue.Message) {
+	t.Helper()
+	body := referralBody(t, "cardiology-referral")
+	for i := range n {
+		m := f.message(referral.KeyHeader, strconv.Itoa(i), body)
+		text, err := m.Encode()
+		if err != nil {
+			t.Fatal(err)
+		}
+		messages = append(messages, m)
+		event.Records = append(event.Records, events.SQSMessage{MessageId: fmt.Sprintf("m%d", i), Body: text})
 	}
-	defer down.Close()
-	response, err = processor.New(processor.Config{Store: down, Keys: f.keys}).HandleSQS(t.Context(), events.SQSEvent{
-		Records: []events.SQSMessage{record("one", good), record("two", good)},
+	event.Records = append(event.Records, events.SQSMessage{MessageId: "again", Body: event.Records[0].Body})
+	return event, messages
+}
+
+// TestPoisonDoesNotHoldUpItsBatch: whatever the store says of one message, or does, the others settle.
+func TestPoisonDoesNotHoldUpItsBatch(t *testing.T) {
+	for name, poison := range map[string]func() error{
+		"unknown error": func() error { return errors.New("unknown") },
+		"panic":         func() error { panic("poison") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := newFixture(t)
+			event, messages := f.batch(t, 10)
+			bad, store := f.keys.Digest(messages[4].Request), f.Store
+			f.Store = storeFunc(func(ctx context.Context, settlements ...*postgres.Settlement) ([]bool, error) {
+				for _, s := range settlements {
+					if s.Digest == bad {
+						return nil, poison()
+					}
+				}
+				return store.Settle(ctx, settlements...)
+			})
+			response, err := f.HandleSQS(t.Context(), event)
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := []events.SQSBatchItemFailure{{ItemIdentifier: "m4"}}
+			if diff := cmp.Diff(want, response.BatchItemFailures); diff != "" {
+				t.Errorf("failures (-want +got):\n%s", diff)
+			}
+			if got := value[int64](t, f, `select count(*) from submission where state = 'completed'`); got != 9 {
+				t.Errorf("got %d completed, want 9", got)
+			}
+		})
+	}
+}
+
+// TestBatchSettlesInOneTransaction counts what the store is asked, and of what.
+func TestBatchSettlesInOneTransaction(t *testing.T) {
+	f := newFixture(t)
+	event, _ := f.batch(t, 9)
+	var calls []int
+	store := f.Store
+	f.Store = storeFunc(func(ctx context.Context, settlements ...*postgres.Settlement) ([]bool, error) {
+		calls = append(calls, len(settlements))
+		return store.Settle(ctx, settlements...)
 	})
-	if err != nil {
-		t.Fatal(err)
+	for range 2 {
+		if response, err := f.HandleSQS(t.Context(), event); err != nil || len(response.BatchItemFailures) > 0 {
+			t.Fatalf("got %+v, error %v; want no failures", response, err)
+		}
 	}
-	if diff := cmp.Diff([]string{"one", "two"}, failures(response)); diff != "" {
-		t.Errorf("failures with the store down (-want +got):\n%s", diff)
+	if diff := cmp.Diff([]int{9, 1, 9, 1}, calls); diff != "" {
+		t.Errorf("settlements of each transaction, the repeated message's own last (-want +got):\n%s", diff)
+	}
+	if got := value[int64](t, f, `select count(*) from submission where state = 'completed'`); got != 9 {
+		t.Errorf("got %d completed, want 9", got)
+	}
+}
+
+func TestStoreDownIsAskedOnceAndAllIsReported(t *testing.T) {
+	f := newFixture(t)
+	event, _ := f.batch(t, 3)
+	asked, delayed := 0, 0
+	f.Store = storeFunc(func(context.Context, ...*postgres.Settlement) ([]bool, error) {
+		asked++
+		return nil, fmt.Errorf("settle: %w", postgres.ErrUnavailable)
+	})
+	f.Delay = func(context.Context, string, time.Duration) error { delayed++; return nil }
+	response, err := f.HandleSQS(t.Context(), event)
+	if err != nil || len(response.BatchItemFailures) != 4 || delayed != 4 {
+		t.Errorf("got %d failures, %d put off, error %v; want 4 and 4", len(response.BatchItemFailures), delayed, err)
+	}
+	if asked != 1 {
+		t.Errorf("the store was asked %d times, want once", asked)
 	}
 }
 

@@ -138,7 +138,7 @@ func (s *server) settlement(n int, readers ...string) *postgres.Settlement {
 
 func (s *server) settle(settlement *postgres.Settlement) *postgres.Settlement {
 	s.Helper()
-	if settled, err := s.store.Settle(s.Context(), settlement); err != nil || !settled {
+	if settled, err := s.store.Settle(s.Context(), settlement); err != nil || !settled[0] {
 		s.Fatalf("settle: %v, %v", settled, err)
 	}
 	return settlement

@@ -60,28 +60,52 @@ func (db *DB) Ready(ctx context.Context) error {
 	return reduce("ready", db.pool.Ping(ctx))
 }
 
-// as runs query after app.org is set for it, both in one transaction and one round trip: what is pipelined up to
-// one Sync is one transaction (PostgreSQL protocol-flow.html#PROTOCOL-FLOW-PIPELINING). read is given query's rows.
+// statement is a query on behalf of an organisation; read is given its rows.
+type statement struct {
+	org   string
+	query string
+	args  []any
+	read  func(pgx.Rows) error
+}
+
+// as runs query after app.org is set for it, in one transaction and one round trip.
 func (db *DB) as(ctx context.Context, org, query string, args []any, read func(pgx.Rows) error) error {
+	return db.run(ctx, statement{org, query, args, read})
+}
+
+// run runs each statement after app.org is set for it, all in one transaction and one round trip: what is pipelined
+// up to one Sync is one transaction (PostgreSQL protocol-flow.html#PROTOCOL-FLOW-PIPELINING).
+func (db *DB) run(ctx context.Context, statements ...statement) error {
 	batch := &pgx.Batch{}
-	batch.Queue(`select set_config('app.org', $1, true)`, org)
-	batch.Queue(query, args...)
+	for _, s := range statements {
+		batch.Queue(`select set_config('app.org', $1, true)`, s.org)
+		batch.Queue(s.query, s.args...)
+	}
 	results := db.pool.SendBatch(ctx, batch)
 	err := func() error {
-		if _, err := results.Exec(); err != nil {
-			return err
+		for _, s := range statements {
+			if _, err := results.Exec(); err != nil {
+				return err
+			}
+			if err := readAll(results, s.read); err != nil {
+				return err
+			}
 		}
-		rows, err := results.Query()
-		if err != nil {
-			return err
-		}
-		defer rows.Close()
-		if err := read(rows); err != nil {
-			return err
-		}
-		rows.Close()
-		return rows.Err()
+		return nil
 	}()
 	// The transaction commits with the Sync that Close waits for: without its answer nothing is known.
 	return errors.Join(err, results.Close())
+}
+
+func readAll(results pgx.BatchResults, read func(pgx.Rows) error) error {
+	rows, err := results.Query()
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	if err := read(rows); err != nil {
+		return err
+	}
+	rows.Close()
+	return rows.Err()
 }

@@ -149,7 +149,7 @@ func settleFrom(t testing.TB, db *postgres.DB, org string, n int, readers ...str
 			Keys: search.Index(resource, func(reference string) string { return reference }),
 		})
 	}
-	if settled, err := db.Settle(t.Context(), s); err != nil || !settled {
+	if settled, err := db.Settle(t.Context(), s); err != nil || !settled[0] {
 		t.Fatalf("settle submission %d: %v, %v", n, settled, err)
 	}
 	return s

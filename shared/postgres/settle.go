@@ -81,17 +81,32 @@ with s as (
 )
 select count(*) from s`
 
-// Settle writes s in one transaction and one round trip and reports whether it did: false says that the submission
-// is settled already, and nothing was written. An *Error with Constraint "submission_key" says that another
-// submission holds its key. After ErrUnavailable or a context's error nobody knows; calling it again is safe.
-func (db *DB) Settle(ctx context.Context, s *Settlement) (settled bool, err error) {
+// Settle writes the settlements in one transaction and one round trip and reports of each whether it did: false says
+// that its submission is settled already, and nothing was written of it. An *Error with Constraint "submission_key"
+// says that another submission holds the key of one of them. After any error nothing of all is known to be written;
+// after ErrUnavailable or a context's error it may be. Calling it again is safe.
+func (db *DB) Settle(ctx context.Context, settlements ...*Settlement) (settled []bool, err error) {
+	settled = make([]bool, len(settlements))
+	statements := make([]statement, len(settlements))
+	for i, s := range settlements {
+		statements[i] = statement{s.Org, settleSQL, s.args(), func(rows pgx.Rows) error {
+			count, err := pgx.CollectExactlyOneRow(rows, pgx.RowTo[int64])
+			settled[i] = count == 1
+			return err
+		}}
+	}
+	if err := db.run(ctx, statements...); err != nil {
+		return nil, reduce("settle", err)
+	}
+	return settled, nil
+}
+
+// args are those of settleSQL.
+func (s *Settlement) args() []any {
 	n := len(s.Resources)
 	ids, types, readers := make([][16]byte, n), make([]string, n), make([]string, n)
 	metas, contents, versions := make([]string, n), make([]string, n), make([]string, n)
 	var keys, positions []int64
-	for _, org := range append([]string{s.Org}, s.Readers...) {
-		keys, positions = append(keys, search.ListHash(org)), append(positions, 0)
-	}
 	for i, r := range s.Resources {
 		ids[i], types[i], readers[i] = r.ID, r.Type, strings.Join(r.Readers, ",")
 		metas[i], contents[i] = r.Meta, r.Content
@@ -100,26 +115,16 @@ func (db *DB) Settle(ctx context.Context, s *Settlement) (settled bool, err erro
 			keys, positions = append(keys, key), append(positions, int64(i))
 		}
 	}
-	if n == 0 {
-		keys, positions = nil, nil // nothing to list
+	if n > 0 {
+		for _, org := range append([]string{s.Org}, s.Readers...) {
+			keys, positions = append(keys, search.ListHash(org)), append(positions, 0)
+		}
 	}
-	err = db.as(ctx, s.Org, settleSQL, []any{
+	return []any{
 		s.Org, s.Digest[:], s.AcceptedAt, s.KeyKind, s.Key[:], s.Client, s.RequestID, s.State, s.Attempts,
 		nonNil(s.Readers), s.BundleType, s.Patient, s.Service, s.Priority, versions, s.Outcome, s.Content, s.Encoding, s.SHA256[:],
 		ids, types, readers, metas, contents, keys, positions,
-	}, func(rows pgx.Rows) error {
-		_, err := pgx.CollectExactlyOneRow(rows, func(row pgx.CollectableRow) (int, error) {
-			var count int
-			err := row.Scan(&count)
-			settled = count == 1
-			return count, err
-		})
-		return err
-	})
-	if err != nil {
-		return false, reduce("settle", err)
 	}
-	return settled, nil
 }
 
 func nonNil(s []string) []string {
