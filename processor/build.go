@@ -69,24 +69,20 @@ func (s *settlement) summarize(bundle fhir.Bundle, l *links) {
 }
 
 // replaceLink gives a string of a stored resource: a link to an entry of the Bundle becomes one to the resource
-// that it became (FHIR R4 http.html#trules), in every element but those that say what they mean themselves, such as
-// Identifier.value; in a narrative the links are in its attributes.
+// that it became (FHIR R4 http.html#trules), in every element that may link and in the attributes of a narrative.
 func replaceLink(name, text string, rename func(string) string) (string, bool) {
-	switch name {
-	case "value", "display", "text", "data":
-		return "", false
-	case "div":
-		if !strings.Contains(text, "urn:") {
-			return "", false
-		}
-		return narrativeLink.ReplaceAllStringFunc(text, func(attribute string) string {
+	renamed := text
+	switch {
+	case name == "div":
+		renamed = narrativeLink.ReplaceAllStringFunc(text, func(attribute string) string {
 			i := strings.IndexAny(attribute, `"'`)
 			return attribute[:i+1] + rename(attribute[i+1:len(attribute)-1]) + attribute[len(attribute)-1:]
-		}), true
+		})
+	case mayLink(name):
+		renamed = rename(text)
 	}
-	renamed := rename(text)
 	return renamed, renamed != text
 }
 
-// narrativeLink matches href="urn:…" and src='urn:…'.
-var narrativeLink = regexp.MustCompile(`\b(?:href|src)\s*=\s*(?:"urn:[^"]*"|'urn:[^']*')`)
+// narrativeLink matches href="…" and src='…'.
+var narrativeLink = regexp.MustCompile(`\b(?:href|src)\s*=\s*(?:"[^"]*"|'[^']*')`)

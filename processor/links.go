@@ -84,12 +84,24 @@ func (l *links) address(i int, org string, readers [][]string) {
 	}
 	readers[i] = append(readers[i], org)
 	l.entries[i].Resource.Walk("", func(name, _ string, s *fhir.Value) {
-		if name == "reference" {
-			if next, ok := l.entry(i, s.Text()); ok {
-				l.address(next, org, readers)
-			}
+		if !mayLink(name) {
+			return
+		}
+		url, _, _ := strings.Cut(s.Text(), "#")
+		if next, ok := l.entry(i, url); ok {
+			l.address(next, org, readers)
 		}
 	})
+}
+
+// mayLink tells whether the text of a string element may lead to another resource: a Reference, an Attachment's url
+// and so on, but not what says what it means itself, such as Identifier.value, though it may look alike.
+func mayLink(name string) bool {
+	switch name {
+	case "value", "display", "text", "div", "data":
+		return false
+	}
+	return true
 }
 
 const hpioSystem = "http://ns.electronichealth.net.au/id/hi/hpio/1.0"

@@ -247,6 +247,37 @@ func TestForgedMessagesNeverSettle(t *testing.T) {
 	}
 }
 
+// TestReadersReachAttachments: what is addressed to the clinic comes with the summary attached to it.
+func TestReadersReachAttachments(t *testing.T) {
+	f := newFixture(t)
+	m := f.message(referral.KeyRequest, "", referralBody(t, "patient-summary-referral"))
+	if state, err := f.Settle(t.Context(), m, 1); err != nil || state != referral.Completed {
+		t.Fatalf("got %q, error %v; want completed", state, err)
+	}
+	if diff := cmp.Diff([]string{recipient}, value[[]string](t, f, `select readers from resource where type = 'Binary'`)); diff != "" {
+		t.Errorf("readers of the Binary (-want +got):\n%s", diff)
+	}
+}
+
+// TestLinksOfADocumentAreRewritten: relative references and narrative links, which go by the entries' fullUrls.
+func TestLinksOfADocumentAreRewritten(t *testing.T) {
+	f := newFixture(t)
+	m := f.message(referral.KeyIdentifier, "urn:x|1", referralBody(t, "discharge-document"))
+	if state, err := f.Settle(t.Context(), m, 1); err != nil || state != referral.Completed {
+		t.Fatalf("got %q, error %v; want completed", state, err)
+	}
+	dangling := value[[]string](t, f, `
+		select coalesce(array_agg(link[1]), '{}') from resource r,
+			regexp_matches(r.content, '(?:"reference":"|href=\\")((?:Patient|Practitioner|Procedure|Encounter|Condition)/[^"\\]+)', 'g') link
+		where not exists (select from resource t where t.type || '/' || t.id = link[1])`)
+	if len(dangling) > 0 {
+		t.Errorf("links lead nowhere: %v", dangling)
+	}
+	if got := value[int64](t, f, `select count(*) from resource where content like '%href=\\"Procedure/%'`); got == 0 {
+		t.Error("the document has no narrative link any more; the test tests nothing")
+	}
+}
+
 func TestCopiesOfAMessageAreLinked(t *testing.T) {
 	f := newFixture(t)
 	m := f.message(referral.KeyIdentifier, "urn:x|1", referralBody(t, "referral-message"))

@@ -1,9 +1,6 @@
 package fhir
 
-import (
-	"encoding/json"
-	"slices"
-)
+import "slices"
 
 // Replace gives the new text of a string below an element called name, or false to keep it as written.
 type Replace func(name, text string) (string, bool)
@@ -68,18 +65,22 @@ func (v *Value) appendTo(b []byte, name, source string, replace Replace) []byte 
 	return append(b, source...)
 }
 
-// appendQuoted appends s as a JSON string.
+// appendQuoted appends s, which passed the gate or is made of what did, as a JSON string.
 func appendQuoted(b []byte, s string) []byte {
+	b = append(b, '"')
 	for i := range len(s) {
-		if c := s[i]; c < 0x20 || c > 0x7e || c == '"' || c == '\\' {
-			quoted, err := json.Marshal(s)
-			if err != nil {
-				panic("fhir: a string encodes: " + err.Error())
-			}
-			return append(b, quoted...)
+		switch c := s[i]; c {
+		case '"', '\\':
+			b = append(b, '\\', c)
+		case '\t':
+			b = append(b, '\\', 't')
+		case '\n':
+			b = append(b, '\\', 'n')
+		case '\r':
+			b = append(b, '\\', 'r')
+		default:
+			b = append(b, c)
 		}
 	}
-	b = append(b, '"')
-	b = append(b, s...)
 	return append(b, '"')
 }

@@ -15,10 +15,10 @@ func TestMembersKeepsWhatItDoesNotReplace(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := v.Members(func(name, text string) (string, bool) {
-		return "Patient/\"1", text == "urn:uuid:1" && name != "display"
+		return "Patient/\"1\\\n<é", text == "urn:uuid:1" && name != "display"
 	}, "resourceType", "id")
-	want := `"valueQuantity":{"value":1.10,"unit":"\u006dg"},"subject":{"reference":"Patient/\"1","display":"urn:uuid:1"},` +
-		`"given":["a",null,"Patient/\"1"],"_given":[null,{"id":"1"},null],"last":true`
+	want := `"valueQuantity":{"value":1.10,"unit":"\u006dg"},"subject":{"reference":"Patient/\"1\\\n<é","display":"urn:uuid:1"},` +
+		`"given":["a",null,"Patient/\"1\\\n<é"],"_given":[null,{"id":"1"},null],"last":true`
 	if got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
