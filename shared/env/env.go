@@ -30,8 +30,18 @@ func (s *Settings) Err() error {
 	return errors.New("settings: " + strings.Join(s.problems, "; "))
 }
 
-func (s *Settings) wrong(name, expected string) {
+// Wrong reports that a variable is not what is expected, for rules that only its reader knows.
+func (s *Settings) Wrong(name, expected string) {
 	s.problems = append(s.problems, name+" must be "+expected)
+}
+
+// Require reports the variables that are unset or empty. They are read as others are.
+func (s *Settings) Require(names ...string) {
+	for _, name := range names {
+		if s.String(name, "") == "" {
+			s.Wrong(name, "set")
+		}
+	}
 }
 
 // String returns the variable, or fallback when it is unset or empty.
@@ -50,7 +60,7 @@ func (s *Settings) Int(name string, fallback, least, most int) int {
 	}
 	n, err := strconv.Atoi(v)
 	if err != nil || n < least || n > most {
-		s.wrong(name, fmt.Sprintf("a whole number from %d to %d", least, most))
+		s.Wrong(name, fmt.Sprintf("a whole number from %d to %d", least, most))
 		return fallback
 	}
 	return n
@@ -64,7 +74,7 @@ func (s *Settings) Duration(name string, fallback time.Duration) time.Duration {
 	}
 	d, err := time.ParseDuration(v)
 	if err != nil || d <= 0 {
-		s.wrong(name, "a positive duration such as 1m30s")
+		s.Wrong(name, "a positive duration such as 1m30s")
 		return fallback
 	}
 	return d
@@ -74,7 +84,7 @@ func (s *Settings) Duration(name string, fallback time.Duration) time.Duration {
 func (s *Settings) URL(name, fallback string) *url.URL {
 	u, err := url.Parse(s.String(name, fallback))
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.RawQuery != "" || u.Fragment != "" {
-		s.wrong(name, "an absolute http or https URL without query")
+		s.Wrong(name, "an absolute http or https URL without query")
 		return &url.URL{}
 	}
 	return u
@@ -88,7 +98,7 @@ func (s *Settings) Base64(name string, least int) []byte {
 	}
 	b, err := base64.StdEncoding.DecodeString(v)
 	if err != nil || len(b) < least {
-		s.wrong(name, fmt.Sprintf("base64 of at least %d bytes", least))
+		s.Wrong(name, fmt.Sprintf("base64 of at least %d bytes", least))
 		return nil
 	}
 	return b
@@ -98,7 +108,7 @@ func (s *Settings) Base64(name string, least int) []byte {
 func (s *Settings) Level(name string) slog.Level {
 	var level slog.Level
 	if err := level.UnmarshalText([]byte(s.String(name, "info"))); err != nil {
-		s.wrong(name, "debug, info, warn or error")
+		s.Wrong(name, "debug, info, warn or error")
 	}
 	return level
 }

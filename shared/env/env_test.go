@@ -13,18 +13,20 @@ func settings(vars map[string]string) *env.Settings {
 }
 
 func TestEveryWrongSettingIsReportedAtOnceByName(t *testing.T) {
-	s := settings(map[string]string{"I": "zqx", "D": "zqx", "U": "zqx", "B": "zqx!", "L": "zqx", "FINE": "3"})
+	s := settings(map[string]string{"I": "zqx", "D": "zqx", "U": "zqx", "B": "zqx!", "L": "zqx", "FINE": "3", "EMPTY": ""})
 	s.Int("I", 1, 0, 9)
 	s.Int("FINE", 1, 0, 9)
 	s.Duration("D", 1)
 	s.URL("U", "")
 	s.Base64("B", 1)
 	s.Level("L")
+	s.Require("FINE", "R", "EMPTY")
+	s.Wrong("W", "another")
 	err := s.Err()
 	if err == nil {
 		t.Fatal("got no error")
 	}
-	for _, name := range []string{"I ", "D ", "U ", "B ", "L "} {
+	for _, name := range []string{"I ", "D ", "U ", "B ", "L ", "R ", "EMPTY ", "W "} {
 		if !strings.Contains(err.Error(), name) {
 			t.Errorf("%v does not name %s", err, name)
 		}

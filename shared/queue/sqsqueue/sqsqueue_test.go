@@ -152,6 +152,19 @@ func TestOpenNeedsTheLimit(t *testing.T) {
 	}
 }
 
+// TestNewNeedsTheQueueLater: a function starts while SQS is away, and sends once it is there.
+func TestNewNeedsTheQueueLater(t *testing.T) {
+	client := &fakeSQS{maxSize: "1048576", err: errors.New("away")}
+	q := sqsqueue.New(client, queueURL)
+	if err := q.Send(t.Context(), message()); !errors.Is(err, client.err) || len(client.sent) != 0 {
+		t.Errorf("away: got error %v and %d messages, want the queue's error and none", err, len(client.sent))
+	}
+	client.err = nil
+	if err := q.Send(t.Context(), message()); err != nil || len(client.sent) != 1 {
+		t.Errorf("there: got error %v and %d messages, want it sent", err, len(client.sent))
+	}
+}
+
 func TestSendRefusesWhatIsNotASCII(t *testing.T) {
 	q, client := open(t, 1<<20)
 	m := message()

@@ -1,0 +1,93 @@
+package awslambda_test
+
+import (
+	"bytes"
+	"encoding/base64"
+	"strings"
+	"testing"
+
+	"github.com/ausbizconsulting/referral-fhir-server/shared/awslambda"
+	"github.com/ausbizconsulting/referral-fhir-server/shared/env"
+)
+
+func settings(vars map[string]string) *env.Settings {
+	return env.Read(func(name string) (string, bool) { v, ok := vars[name]; return v, ok })
+}
+
+func TestKeys(t *testing.T) {
+	key := base64.StdEncoding.EncodeToString(bytes.Repeat([]byte{1}, 32))
+	short := base64.StdEncoding.EncodeToString(bytes.Repeat([]byte{1}, 31))
+	for _, test := range []struct {
+		kd, km string
+		wrong  []string
+	}{
+		{key, key, nil},
+		{"", "", []string{"REFERRAL_KD", "REFERRAL_KM"}},
+		{key, "", []string{"REFERRAL_KM"}},
+		{short, key, []string{"REFERRAL_KD"}},
+		{key, "zqx!", []string{"REFERRAL_KM"}},
+	} {
+		v := settings(map[string]string{"REFERRAL_KD": test.kd, "REFERRAL_KM": test.km})
+		if keys := awslambda.Keys(v); (keys != nil) != (test.wrong == nil) {
+			t.Errorf("got keys %v with %q, %q", keys != nil, test.kd, test.km)
+		}
+		checkWrong(t, v, test.wrong...)
+	}
+}
+
+// TestDevelopmentClientsOnLoopbackOnly: whoever reaches another address would know their keys.
+func TestDevelopmentClientsOnLoopbackOnly(t *testing.T) {
+	for _, test := range []struct{ clients, base, wrong string }{
+		{"development", "http://127.0.0.1:8080", ""},
+		{"development", "http://[::1]:8080/behind", ""},
+		{"development", "https://referrals.example", "REFERRAL_BASE_URL"},
+		{"development", "http://10.0.0.1:8080", "REFERRAL_BASE_URL"},
+		{"development", "http://127.0.0.1.example:80", "REFERRAL_BASE_URL"},
+		{"development", "", "REFERRAL_BASE_URL"},
+		{"", "http://127.0.0.1:8080", "REFERRAL_CLIENTS"},
+		{"/etc/clients.json", "http://127.0.0.1:8080", "REFERRAL_CLIENTS"},
+	} {
+		v := settings(map[string]string{"REFERRAL_CLIENTS": test.clients, "REFERRAL_BASE_URL": test.base})
+		clients := awslambda.Clients(v, v.URL("REFERRAL_BASE_URL", ""))
+		if test.wrong == "" {
+			checkWrong(t, v)
+			if clients == nil {
+				t.Errorf("%+v: got no clients", test)
+			}
+			continue
+		}
+		checkWrong(t, v, test.wrong)
+	}
+}
+
+// checkWrong wants v to report exactly names.
+func checkWrong(t testing.TB, v *env.Settings, names ...string) {
+	t.Helper()
+	err := v.Err()
+	if err == nil {
+		if len(names) > 0 {
+			t.Errorf("got no error, want one that names %v", names)
+		}
+		return
+	}
+	if got := strings.Count(err.Error(), " must be "); got != len(names) {
+		t.Errorf("got %v, want %d problems", err, len(names))
+	}
+	for _, name := range names {
+		if !strings.Contains(err.Error(), name) {
+			t.Errorf("%v does not name %s", err, name)
+		}
+	}
+}
+
+func TestLog(t *testing.T) {
+	var b bytes.Buffer
+	v := settings(map[string]string{"REFERRAL_LOG_LEVEL": "warn"})
+	log := awslambda.Log(v, &b)
+	log.Info("unseen")
+	log.Warn("seen")
+	if got := b.String(); !strings.Contains(got, `"msg":"seen"`) || strings.Contains(got, "unseen") {
+		t.Errorf("got log %s, want only the warning, as JSON", got)
+	}
+	checkWrong(t, v)
+}
