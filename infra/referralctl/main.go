@@ -1,48 +1,106 @@
-// Command referralctl is the operator's command. So far it brings the store to its newest migration.
+// Command referralctl is the tool of those who operate and test a Referral FHIR Server: it sends referrals and follows
+// them, tells how full the queues are, makes synthetic referrals, prints how to use a running stack and migrates the
+// store.
+//
+// Results go to standard output, as JSON with --json; progress and errors go to standard error, and an error says what
+// to do next. Exit status: 0 fine, 1 failed, 2 wrong usage.
 package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/alecthomas/kong"
 
-	"github.com/ausbizconsulting/referral-fhir-server/shared/postgres"
+	"github.com/ausbizconsulting/referral-fhir-server/infra/referralctl/generate"
 )
 
 type commands struct {
-	Migrate migrate `cmd:"" help:"Bring the store to its newest migration. Safe while servers run, and to repeat."`
+	JSON bool `name:"json" help:"Print JSON, for other programs."`
+
+	Submit     submitCommand     `cmd:"" help:"Send Bundles and follow each to its end."`
+	Status     statusCommand     `cmd:"" help:"Tell how a submission stands."`
+	Queue      queueCommand      `cmd:"" help:"Tell how many messages wait in the queue and in its dead-letter queue."`
+	Generate   generateCommand   `cmd:"" help:"Make synthetic Australian referrals."`
+	Env        envCommand        `cmd:"" help:"Print the variables with which other programs use the stack that make run started."`
+	Migrate    migrateCommand    `cmd:"" help:"Bring the store to its newest migration. Safe while servers run, and to repeat."`
+	Completion completionCommand `cmd:"" help:"Print a script that completes referralctl in a shell."`
 }
 
-type migrate struct {
-	DatabaseURL string `env:"DATABASE_URL" placeholder:"URL" help:"The store, as the owner of its tables."`
+// The exit statuses.
+const (
+	exitFailed = 1
+	exitUsage  = 2
+)
+
+// usageError is an error that another command line or setting mends.
+type usageError struct{ error }
+
+// errToldAlready ends a command with exitFailed whose output has said why.
+var errToldAlready = errors.New("told already")
+
+// streams are where a command reads and writes.
+type streams struct {
+	in       io.Reader
+	out, err io.Writer
+	json     bool
 }
 
-// Run migrates.
-func (m *migrate) Run(ctx context.Context) error {
-	if m.DatabaseURL == "" {
-		return errors.New("which database? Set DATABASE_URL or --database-url")
-	}
-	applied, err := postgres.Migrate(ctx, m.DatabaseURL)
+// printJSON prints v on one line.
+func (s *streams) printJSON(v any) error {
+	encoder := json.NewEncoder(s.out)
+	encoder.SetEscapeHTML(false)
+	return encoder.Encode(v)
+}
+
+func newParser(cli *commands, options ...kong.Option) (*kong.Kong, error) {
+	return kong.New(cli, append(options, kong.Name("referralctl"),
+		kong.Description("Operate and test the Referral FHIR Server."),
+		kong.Vars{"specialties": strings.Join(generate.Specialties(), ",")},
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true}))...)
+}
+
+// run runs one command line and returns its exit status.
+func run(ctx context.Context, args []string, s streams) int {
+	cli := &commands{}
+	parser, err := newParser(cli, kong.BindTo(ctx, (*context.Context)(nil)), kong.Bind(&s), kong.Writers(s.out, s.err))
 	if err != nil {
-		return err
+		panic(err) // the commands are wrongly described
 	}
-	if applied == 0 {
-		fmt.Println("The store is at its newest migration already.")
-		return nil
+	command, err := parser.Parse(args)
+	if err != nil {
+		fmt.Fprintf(s.err, "referralctl: %v\nSee referralctl --help.\n", err)
+		return exitUsage
 	}
-	fmt.Printf("Applied %d migrations.\n", applied)
-	return nil
+	s.json = cli.JSON
+	err = command.Run()
+	_, usage := errors.AsType[usageError](err)
+	switch {
+	case err == nil:
+		return 0
+	case errors.Is(err, errToldAlready):
+		return exitFailed
+	case errors.Is(err, context.Canceled):
+		fmt.Fprintln(s.err, "referralctl: interrupted")
+		return exitFailed
+	}
+	fmt.Fprintln(s.err, "referralctl:", err)
+	if usage {
+		return exitUsage
+	}
+	return exitFailed
 }
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	command := kong.Parse(&commands{}, kong.Name("referralctl"), kong.UsageOnError(),
-		kong.Description("Operate the Referral FHIR Server."), kong.BindTo(ctx, (*context.Context)(nil)))
-	command.FatalIfErrorf(command.Run())
+	status := run(ctx, os.Args[1:], streams{in: os.Stdin, out: os.Stdout, err: os.Stderr})
+	stop()
+	os.Exit(status)
 }

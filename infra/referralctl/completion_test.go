@@ -1,0 +1,37 @@
+package main
+
+import (
+	"os/exec"
+	"strings"
+	"testing"
+)
+
+// TestBashCompletion asks bash itself.
+func TestBashCompletion(t *testing.T) {
+	script := referralctl(t, "", "completion", "bash")
+	script.want(t, 0, "complete -o default -F _referralctl referralctl", "")
+	for line, want := range map[string]string{
+		"referralctl s":                          "submit status",
+		"referralctl --json gen":                 "generate",
+		"referralctl submit --no":                "--no-follow",
+		"referralctl generate --specialty ortho": "orthopaedics",
+		"referralctl completion z":               "zsh",
+		"referralctl env --d":                    "--data-dir",
+	} {
+		words := "'" + strings.Join(strings.Fields(line), "' '") + "'"
+		command := exec.CommandContext(t.Context(), "bash", "-c", script.out+
+			"COMP_WORDS=("+words+"); COMP_CWORD=$((${#COMP_WORDS[@]}-1)); _referralctl; echo \"${COMPREPLY[@]}\"")
+		out, err := command.CombinedOutput()
+		if got := strings.TrimSpace(string(out)); err != nil || got != want {
+			t.Errorf("%s: got %q, %v, want %q", line, got, err, want)
+		}
+	}
+}
+
+func TestOtherShells(t *testing.T) {
+	referralctl(t, "", "completion", "zsh").want(t, 0, "bashcompinit", "")
+	fish := referralctl(t, "", "completion", "fish")
+	fish.want(t, 0, "complete -c referralctl -n '__fish_seen_subcommand_from submit' -l no-follow", "")
+	fish.want(t, 0, "-l specialty -d", "")
+	fish.want(t, 0, "-f -a 'bash zsh fish'", "")
+}
