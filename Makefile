@@ -13,10 +13,32 @@ FUZZTIME ?= 60s
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
+# make run LAMBDA=1 runs the functions as bootstraps, as Lambda does.
+LAMBDA_FLAGS := -tags lambda.norpc -trimpath -ldflags '-s -w'
+LAMBDA_ARCH ?= arm64
+
 .PHONY: run
-run: deps ## build and run everything on this machine; Ctrl-C stops it
+run: deps ## build and run everything on this machine; Ctrl-C stops it (LAMBDA=1: through the Lambda bootstraps)
 	@$(GO) build -o $(BIN)/server ./infra/server
+ifdef LAMBDA
+	@for f in ingest processor query; do \
+		CGO_ENABLED=0 $(GO) build $(LAMBDA_FLAGS) -o $(BIN)/local/$$f/bootstrap ./$$f/lambda || exit 1; \
+	done
+	@REFERRAL_LAMBDA_DIR=$(BIN)/local exec $(BIN)/server
+else
 	@exec $(BIN)/server
+endif
+
+.PHONY: env
+env: ## print the variables with which another process uses the running stack
+	@$(GO) build -o $(BIN)/referralctl ./infra/referralctl
+	@exec $(BIN)/referralctl env
+
+.PHONY: lambda
+lambda: ## build build/{ingest,processor,query}/bootstrap for Lambda (linux, LAMBDA_ARCH=arm64)
+	for f in ingest processor query; do \
+		GOOS=linux GOARCH=$(LAMBDA_ARCH) CGO_ENABLED=0 $(GO) build $(LAMBDA_FLAGS) -o $(BIN)/$$f/bootstrap ./$$f/lambda || exit 1; \
+	done
 
 .PHONY: test
 test: deps ## run all tests, on a real PostgreSQL

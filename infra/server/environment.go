@@ -5,29 +5,40 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 )
 
-// publishEnvironment writes the file env of the data directory: the variables with which another process on this
-// machine, such as a Lambda bootstrap or a test, uses the running stack. It holds secrets and is there while the
-// server runs.
+// environment returns the variables, as NAME=value, with which another process on this machine uses the running
+// stack: a Lambda bootstrap, a test, referralctl.
+func (s *server) environment(storeURL string) []string {
+	return []string{
+		"REFERRAL_BASE_URL=" + s.base.String(),
+		"REFERRAL_QUEUE_URL=" + s.queue.url,
+		"REFERRAL_DEAD_LETTER_QUEUE_URL=" + s.queue.deadLetterURL,
+		"REFERRAL_CLIENTS=development",
+		"REFERRAL_KD=" + base64.StdEncoding.EncodeToString(s.secrets.Kd),
+		"REFERRAL_KM=" + base64.StdEncoding.EncodeToString(s.secrets.Km),
+		"REFERRAL_BLOB_DIR=" + filepath.Join(s.settings.dataDir, "blobs"),
+		"REFERRAL_MAX_BODY=" + strconv.Itoa(s.settings.maxBody),
+		"REFERRAL_MAX_ENTRIES=" + strconv.Itoa(s.settings.maxEntries),
+		"REFERRAL_MESSAGE_TIMEOUT=" + s.settings.messageTimeout.String(),
+		"REFERRAL_LOG_LEVEL=" + s.settings.logLevel.String(),
+		"DATABASE_URL=" + storeURL,
+		"AWS_ENDPOINT_URL_SQS=" + s.queue.endpoint,
+		"AWS_REGION=" + region,
+		"AWS_ACCESS_KEY_ID=" + localCredential,
+		"AWS_SECRET_ACCESS_KEY=" + localCredential,
+	}
+}
+
+// publishEnvironment writes the environment to the file env of the data directory, a NAME='value' a line. It holds
+// secrets and is there while the server runs.
 func (s *server) publishEnvironment(storeURL string) error {
 	var b strings.Builder
-	for _, v := range [][2]string{
-		{"REFERRAL_BASE_URL", s.base.String()},
-		{"REFERRAL_QUEUE_URL", s.queue.url},
-		{"REFERRAL_DEAD_LETTER_QUEUE_URL", s.queue.deadLetterURL},
-		{"REFERRAL_CLIENTS", "development"},
-		{"REFERRAL_KD", base64.StdEncoding.EncodeToString(s.secrets.Kd)},
-		{"REFERRAL_KM", base64.StdEncoding.EncodeToString(s.secrets.Km)},
-		{"REFERRAL_BLOB_DIR", filepath.Join(s.settings.dataDir, "blobs")},
-		{"DATABASE_URL", storeURL},
-		{"AWS_ENDPOINT_URL_SQS", s.queue.endpoint},
-		{"AWS_REGION", region},
-		{"AWS_ACCESS_KEY_ID", localCredential},
-		{"AWS_SECRET_ACCESS_KEY", localCredential},
-	} {
-		fmt.Fprintf(&b, "%s='%s'\n", v[0], strings.ReplaceAll(v[1], "'", `'\''`))
+	for _, variable := range s.environment(storeURL) {
+		name, value, _ := strings.Cut(variable, "=")
+		fmt.Fprintf(&b, "%s='%s'\n", name, strings.ReplaceAll(value, "'", `'\''`))
 	}
 	path := filepath.Join(s.settings.dataDir, "env")
 	s.stops = append(s.stops, func() error { return os.Remove(path) })

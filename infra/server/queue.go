@@ -105,11 +105,3 @@ func (q *localQueue) createQueues(ctx context.Context, invocation time.Duration)
 	q.url, q.deadLetterURL = *main.QueueUrl, *dead.QueueUrl
 	return err
 }
-
-// delay makes a received message visible again after d.
-func (q *localQueue) delay(ctx context.Context, receiptHandle string, d time.Duration) error {
-	_, err := q.client.ChangeMessageVisibility(ctx, &sqs.ChangeMessageVisibilityInput{
-		QueueUrl: &q.url, ReceiptHandle: &receiptHandle, VisibilityTimeout: int32(d.Seconds()),
-	})
-	return err
-}

@@ -10,19 +10,11 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"sync"
 
-	"github.com/ausbizconsulting/referral-fhir-server/infra/eventsource"
 	"github.com/ausbizconsulting/referral-fhir-server/infra/localpg"
-	"github.com/ausbizconsulting/referral-fhir-server/ingest"
-	"github.com/ausbizconsulting/referral-fhir-server/processor"
-	"github.com/ausbizconsulting/referral-fhir-server/query"
-	"github.com/ausbizconsulting/referral-fhir-server/schemas"
 	"github.com/ausbizconsulting/referral-fhir-server/shared/blob"
-	"github.com/ausbizconsulting/referral-fhir-server/shared/fhirhttp"
 	"github.com/ausbizconsulting/referral-fhir-server/shared/postgres"
 	"github.com/ausbizconsulting/referral-fhir-server/shared/principal"
-	"github.com/ausbizconsulting/referral-fhir-server/shared/queue/sqsqueue"
 	"github.com/ausbizconsulting/referral-fhir-server/shared/referral"
 )
 
@@ -91,12 +83,13 @@ func start(ctx context.Context, settings settings, log *slog.Logger) (_ *server,
 		return nil, err
 	}
 	s.stops = append(s.stops, func() error { s.queue.close(); return nil })
-	if err := s.startProcessor(ctx, store); err != nil {
+	f, err := s.functions(ctx, store)
+	if err != nil {
 		return nil, err
 	}
-	if err := s.startAPI(ctx, store, api); err != nil {
-		return nil, err
-	}
+	s.startDelivery(ctx, f.settle)
+	stopAPI := serve(api, s.http().Routes(f.api), log)
+	s.stops = append(s.stops, func() error { stopAPI(); return nil })
 	opsMux := http.NewServeMux()
 	opsMux.Handle("GET /metrics", s.metrics.handler())
 	registerPage(opsMux, s.base)
@@ -159,55 +152,6 @@ func (s *server) open(url, role string) (*postgres.DB, error) {
 	}
 	s.stops = append(s.stops, func() error { db.Close(); return nil })
 	return db, nil
-}
-
-// startProcessor lets the event source mapping deliver to the processor.
-func (s *server) startProcessor(ctx context.Context, storeURL string) error {
-	store, err := s.open(storeURL, postgres.RoleProcessor)
-	if err != nil {
-		return err
-	}
-	p := processor.New(processor.Config{
-		Store: store, Blobs: s.blobs, Keys: s.keys, Log: s.log, Delay: s.queue.delay, Observe: s.metrics.delivery,
-		ItemTimeout: s.settings.messageTimeout * 9 / 10, // before the invocation's own end
-	})
-	// The mapping outlives ctx: it is stopped in its turn, after the API.
-	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	var running sync.WaitGroup
-	var failure error
-	running.Go(func() {
-		failure = eventsource.Run(ctx, eventsource.Config{
-			Client: s.queue.client, QueueURL: s.queue.url, Handler: p.HandleSQS, Concurrency: s.settings.workers,
-			Timeout: s.settings.messageTimeout, Grace: drainTimeout, Log: s.log,
-		})
-	})
-	s.stops = append(s.stops, func() error { cancel(); running.Wait(); return failure })
-	return nil
-}
-
-// startAPI serves ingest and query.
-func (s *server) startAPI(ctx context.Context, storeURL string, listener net.Listener) error {
-	store, err := s.open(storeURL, postgres.RoleQuery)
-	if err != nil {
-		return err
-	}
-	referrals, err := sqsqueue.Open(ctx, s.queue.client, s.queue.url)
-	if err != nil {
-		return err
-	}
-	mux, clients := http.NewServeMux(), principal.Development()
-	fhir := fhirhttp.Server{Log: s.log, Observe: s.metrics.request}
-	ingest.New(ingest.Config{
-		Authenticate: clients.Authenticate, Queue: referrals, Blobs: s.blobs, Schemas: schemas.New(), Keys: s.keys, BaseURL: s.base, HTTP: fhir,
-		MaxBody: int64(s.settings.maxBody), MaxEntries: s.settings.maxEntries,
-	}).Register(mux)
-	query.New(query.Config{
-		Authenticate: clients.Authenticate, Store: store, Keys: s.keys, BaseURL: s.base, HTTP: fhir,
-	}).Register(mux)
-	fhirhttp.RegisterHealth(mux, fhirhttp.Parts{"queue": referrals.Ready, "store": store.Ready})
-	stop := serve(listener, fhir.Routes(mux), s.log)
-	s.stops = append(s.stops, func() error { stop(); return nil })
-	return nil
 }
 
 // banner tells a newcomer where everything is and what to paste.

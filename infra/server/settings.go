@@ -18,6 +18,7 @@ type settings struct {
 	baseURL        *url.URL
 	dataDir        string
 	pgBinDir       string
+	lambdaDir      string // of bootstraps; empty: the functions run in this process
 	databaseURL    string // the store; empty: the embedded PostgreSQL
 	queueURL       string // the local queue's database; empty: the embedded PostgreSQL
 	kd, km         []byte // nil: made once and kept in dataDir
@@ -36,13 +37,14 @@ func readSettings(v *env.Settings) settings {
 		sqsAddress:     v.String("REFERRAL_SQS_ADDR", "127.0.0.1:9324"),
 		dataDir:        v.String("REFERRAL_DATA_DIR", ".data"),
 		pgBinDir:       v.String("REFERRAL_PG_BINDIR", ""),
+		lambdaDir:      v.String("REFERRAL_LAMBDA_DIR", ""),
 		databaseURL:    v.String("DATABASE_URL", ""),
 		queueURL:       v.String("REFERRAL_QUEUE_DATABASE_URL", ""),
 		kd:             v.Base64("REFERRAL_KD", 32),
 		km:             v.Base64("REFERRAL_KM", 32),
 		workers:        v.Int("REFERRAL_WORKERS", 2, 1, 64),
 		storeConns:     v.Int("REFERRAL_STORE_CONNECTIONS", 4, 1, 64),
-		maxBody:        v.Int("REFERRAL_MAX_BODY", 4<<20, 1<<10, 64<<20),
+		maxBody:        v.Int("REFERRAL_MAX_BODY", 4<<20, 1<<10, 4<<20),
 		maxEntries:     v.Int("REFERRAL_MAX_ENTRIES", 1000, 1, 1000),
 		messageTimeout: v.Duration("REFERRAL_MESSAGE_TIMEOUT", 5*time.Second),
 		logLevel:       v.Level("REFERRAL_LOG_LEVEL"),

@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -20,8 +21,10 @@ func TestSettingsAreInTheReadme(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	_, table, _ := strings.Cut(string(readme), "## Settings")
+	table, _, _ = strings.Cut(table, "\n#")
 	var listed []string
-	for _, row := range regexp.MustCompile("(?m)^\\| `[A-Z].*$").FindAllString(string(readme), -1) {
+	for _, row := range regexp.MustCompile("(?m)^\\| `[A-Z].*$").FindAllString(table, -1) {
 		name := regexp.MustCompile("^\\|(?: ?,? ?`[A-Z_]+`)+").FindString(row)
 		listed = append(listed, regexp.MustCompile("[A-Z_]+").FindAllString(name, -1)...)
 	}

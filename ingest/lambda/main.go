@@ -15,6 +15,7 @@ import (
 	"github.com/ausbizconsulting/referral-fhir-server/ingest"
 	"github.com/ausbizconsulting/referral-fhir-server/schemas"
 	"github.com/ausbizconsulting/referral-fhir-server/shared/awslambda"
+	"github.com/ausbizconsulting/referral-fhir-server/shared/blob"
 	"github.com/ausbizconsulting/referral-fhir-server/shared/env"
 	"github.com/ausbizconsulting/referral-fhir-server/shared/fhirhttp"
 	"github.com/ausbizconsulting/referral-fhir-server/shared/queue/sqsqueue"
@@ -35,6 +36,7 @@ func newHandler(ctx context.Context) (*awslambda.Handler, error) {
 	keys, queueURL, baseURL := awslambda.Keys(v), v.URL("REFERRAL_QUEUE_URL", ""), v.URL("REFERRAL_BASE_URL", "")
 	maxBody, maxEntries := v.Int("REFERRAL_MAX_BODY", 4<<20, 1<<10, 4<<20), v.Int("REFERRAL_MAX_ENTRIES", 1000, 1, 1000)
 	clients := awslambda.Clients(v, baseURL)
+	bucket, blobDir := v.String("REFERRAL_BLOB_BUCKET", ""), v.String("REFERRAL_BLOB_DIR", "")
 	if err := v.Err(); err != nil {
 		return nil, err
 	}
@@ -42,11 +44,15 @@ func newHandler(ctx context.Context) (*awslambda.Handler, error) {
 	if err != nil {
 		return nil, fmt.Errorf("AWS configuration: %w", err)
 	}
+	blobs, err := blob.Open(aws, bucket, blobDir)
+	if err != nil {
+		return nil, err
+	}
 	referrals := sqsqueue.New(sqs.NewFromConfig(aws), queueURL.String())
 	mux := http.NewServeMux()
 	ingest.New(ingest.Config{
-		Authenticate: clients.Authenticate, Queue: referrals, Schemas: schemas.New(), Keys: keys, BaseURL: baseURL,
-		HTTP: server, MaxBody: int64(maxBody), MaxEntries: maxEntries,
+		Authenticate: clients.Authenticate, Queue: referrals, Blobs: blobs, Schemas: schemas.New(), Keys: keys,
+		BaseURL: baseURL, HTTP: server, MaxBody: int64(maxBody), MaxEntries: maxEntries,
 	}).Register(mux)
 	fhirhttp.RegisterHealth(mux, fhirhttp.Parts{"queue": referrals.Ready})
 	return awslambda.Handle(server.Routes(mux)), nil

@@ -15,6 +15,7 @@ import (
 
 	"github.com/ausbizconsulting/referral-fhir-server/processor"
 	"github.com/ausbizconsulting/referral-fhir-server/shared/awslambda"
+	"github.com/ausbizconsulting/referral-fhir-server/shared/blob"
 	"github.com/ausbizconsulting/referral-fhir-server/shared/env"
 	"github.com/ausbizconsulting/referral-fhir-server/shared/postgres"
 	"github.com/ausbizconsulting/referral-fhir-server/shared/queue/sqsqueue"
@@ -45,6 +46,7 @@ func newProcessor(ctx context.Context) (*processor.Processor, error) {
 	keys, queueURL, storeURL := awslambda.Keys(v), v.URL("REFERRAL_QUEUE_URL", ""), v.String("DATABASE_URL", "")
 	messageTimeout := v.Duration("REFERRAL_MESSAGE_TIMEOUT", 5*time.Second)
 	storeConns := v.Int("REFERRAL_STORE_CONNECTIONS", 2, 1, 64) // a function settles one message at a time
+	bucket, blobDir := v.String("REFERRAL_BLOB_BUCKET", ""), v.String("REFERRAL_BLOB_DIR", "")
 	if err := v.Err(); err != nil {
 		return nil, err
 	}
@@ -52,12 +54,16 @@ func newProcessor(ctx context.Context) (*processor.Processor, error) {
 	if err != nil {
 		return nil, fmt.Errorf("AWS configuration: %w", err)
 	}
+	blobs, err := blob.Open(aws, bucket, blobDir)
+	if err != nil {
+		return nil, err
+	}
 	store, err := postgres.Open(postgres.Config{URL: storeURL, Role: postgres.RoleProcessor, MaxConns: int32(storeConns)})
 	if err != nil {
 		return nil, err
 	}
 	return processor.New(processor.Config{
-		Store: store, Keys: keys, Log: log, ItemTimeout: messageTimeout,
+		Store: store, Blobs: blobs, Keys: keys, Log: log, ItemTimeout: messageTimeout,
 		Delay: sqsqueue.Delay(sqs.NewFromConfig(aws), queueURL.String()),
 	}), nil
 }
