@@ -2,6 +2,7 @@ package ingest
 
 import (
 	"crypto/rand"
+	"strconv"
 	"time"
 
 	"github.com/ausbizconsulting/referral-fhir-server/shared/fhir"
@@ -21,7 +22,9 @@ func submissionKey(header string, bundle fhir.Bundle) (referral.KeyKind, string)
 	requests := bundle.Type == "transaction" || bundle.Type == "batch"
 	if !requests {
 		if identifier := bundle.Get("identifier"); identifier.Get("value") != nil {
-			return referral.KeyIdentifier, identifier.Get("system").Text() + "|" + identifier.Get("value").Text()
+			// The length tells a|b and c from a and b|c.
+			system := identifier.Get("system").Text()
+			return referral.KeyIdentifier, strconv.Itoa(len(system)) + ":" + system + "|" + identifier.Get("value").Text()
 		}
 	}
 	if requests && onlyCreates(bundle) {

@@ -178,8 +178,8 @@ func TestKinds(t *testing.T) {
 	}{
 		{"header", "key-1", creates, referral.KeyHeader, "key-1"},
 		{"header before identifier", "key-1", identified, referral.KeyHeader, "key-1"},
-		{"message", "", referralFile(t, "referral-message.json"), referral.KeyIdentifier, "urn:ietf:rfc:3986|urn:uuid:bb491175-caa0-4527-97bb-c72ddfb98026"},
-		{"collection", "", identified, referral.KeyIdentifier, "urn:example|1"},
+		{"message", "", referralFile(t, "referral-message.json"), referral.KeyIdentifier, "17:urn:ietf:rfc:3986|urn:uuid:bb491175-caa0-4527-97bb-c72ddfb98026"},
+		{"collection", "", identified, referral.KeyIdentifier, "11:urn:example|1"},
 		{"creates only", "", creates, referral.KeyRequest, ""},
 		{"creates with an identifier", "", identifiedCreates, referral.KeyRequest, ""},
 	} {
@@ -205,5 +205,16 @@ func TestKinds(t *testing.T) {
 				seen[proof(t, m).Digest] = true
 			}
 		})
+	}
+}
+
+// TestIdentifierPartsAreTold: a system that ends in |b and a value that begins with it are other identifiers.
+func TestIdentifierPartsAreTold(t *testing.T) {
+	identified := func(system, value string) string {
+		return `{"resourceType":"Bundle","identifier":{"system":"` + system + `","value":"` + value + `"},"type":"collection","entry":[{"resource":{"resourceType":"Patient","active":true}}]}`
+	}
+	a, b := submit(t, accepted, post(t, identified("urn:a", "b|c"))), submit(t, accepted, post(t, identified("urn:a|b", "c")))
+	if a.Request.Key == b.Request.Key {
+		t.Errorf("both have the key %q", a.Request.Key)
 	}
 }

@@ -1,11 +1,13 @@
 package ingest
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
 
 	"github.com/ausbizconsulting/referral-fhir-server/shared/fhir"
+	"github.com/ausbizconsulting/referral-fhir-server/shared/referral"
 )
 
 // check returns the Bundle in document and the warnings about it, or an *fhir.Error with all that is wrong: first
@@ -39,11 +41,15 @@ func anyFails(issues []fhir.Issue) bool {
 	return false
 }
 
-// rules collects issues of severity error.
+// rules collects what is wrong.
 type rules []fhir.Issue
 
 func (r *rules) add(code fhir.Code, expression, details string) {
 	*r = append(*r, fhir.Issue{Severity: fhir.SeverityError, Code: code, Expression: expression, Details: details})
+}
+
+func (r *rules) warn(code fhir.Code, expression, details string) {
+	*r = append(*r, fhir.Issue{Severity: fhir.SeverityWarning, Code: code, Expression: expression, Details: details})
 }
 
 // bundleIssues holds a Bundle against the rules of its type (FHIR R4 bundle.html, bdl-3 to bdl-12).
@@ -131,33 +137,65 @@ func firstEntry(r *rules, bundle fhir.Bundle, resourceType, key string) {
 	}
 }
 
-// linkRules hold that a fullUrl is unique (bdl-7) and that every urn:uuid or urn:oid reference leads to one. Entries
-// of a batch do not know each other (FHIR R4 http.html#brules), so there it leads nowhere.
+// linkRules hold that a fullUrl is unique (bdl-7, which would allow several versions of one resource: here each entry
+// becomes a resource of its own, and a reference would lead to none of them for sure), and that every reference leads
+// to an entry where only an entry can be meant.
 func linkRules(r *rules, bundle fhir.Bundle) {
 	known := make(map[string]bool, len(bundle.Entries))
 	for i, entry := range bundle.Entries {
-		if entry.FullURL == "" {
-			continue
-		}
-		version := entry.FullURL + "|" + entry.Resource.At("meta", "versionId").Text()
-		if known[version] {
+		if entry.FullURL != "" && known[entry.FullURL] {
 			r.add(fhir.CodeInvariant, bundle.Expression(i, "fullUrl"), "bdl-7: another entry has the same fullUrl")
 		}
-		known[version] = true
-		if bundle.Type != "batch" {
-			known[entry.FullURL] = true
-		}
+		known[entry.FullURL] = true
 	}
+	links := bundle.Links()
 	for i, entry := range bundle.Entries {
 		entry.Resource.Walk(bundle.Expression(i, "resource"), func(name, path string, s *fhir.Value) {
+			if name != "reference" {
+				return
+			}
 			target, _, _ := strings.Cut(s.Text(), "#")
-			if name == "reference" && strings.HasPrefix(target, "urn:") && !known[target] {
-				details := "No entry of the Bundle has this fullUrl"
-				if bundle.Type == "batch" {
-					details = "Entries of a batch do not refer to each other; send a transaction"
-				}
-				r.add(fhir.CodeNotFound, path, details)
+			_, resolves := links.Entry(i, target)
+			searched, _, conditional := strings.Cut(target, "?")
+			switch {
+			case resolves || target == "":
+			case bundle.Type == "batch" && known[target]:
+				r.add(fhir.CodeNotFound, path, "Entries of a batch do not refer to each other; send a transaction")
+			case len(target) >= 4 && strings.EqualFold(target[:4], "urn:"):
+				r.add(fhir.CodeNotFound, path, "No entry of the Bundle has this fullUrl")
+			case conditional && !strings.ContainsAny(searched, ":/"):
+				r.add(fhir.CodeNotSupported, path, "This server does not resolve conditional references")
 			}
 		})
+	}
+	addresseeRules(r, bundle, links)
+}
+
+// addresseeRules hold that a referral reaches somebody: what it is addressed to must be known now, since nobody could
+// be told later. That it names no organisation at all is the sender's business, and worth a warning.
+func addresseeRules(r *rules, bundle fhir.Bundle, links *fhir.Links) {
+	addressees, err := referral.Addressees(bundle, links)
+	if e, ok := errors.AsType[*fhir.Error](err); ok {
+		*r = append(*r, e.Issues...)
+		return
+	}
+	request, addressed := -1, false
+	for i, entry := range bundle.Entries {
+		if entry.Resource.ResourceType() == "ServiceRequest" && request < 0 {
+			request = i
+		}
+		addressed = addressed || len(addressees[i]) > 0
+		for _, reference := range referral.AddresseeReferences(entry.Resource) {
+			target := reference.Get("reference").Text()
+			_, resolves := links.Entry(i, target)
+			if target != "" && target[0] != '#' && !resolves && reference.Get("identifier") == nil {
+				r.add(fhir.CodeNotFound, bundle.Expression(i, "resource"),
+					"A performer or owner is an entry of the Bundle, contained, or named by its HPI-O: this one is none of them, and would not see the referral")
+			}
+		}
+	}
+	if request >= 0 && !addressed {
+		r.warn(fhir.CodeBusinessRule, bundle.Expression(request, "resource", "performer"),
+			"Neither a performer nor a Task's owner is an organisation with an HPI-O: nobody but the sender will see this referral")
 	}
 }

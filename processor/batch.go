@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/aws/aws-lambda-go/events"
@@ -122,8 +123,10 @@ func (p *Processor) settleAlone(ctx context.Context, d *delivery) {
 	})
 }
 
-// report returns the failures, each id once, and puts them off.
+// report returns the failures, each id once, and puts them off, all at the same time.
 func (p *Processor) report(ctx context.Context, deliveries []*delivery) (events.SQSEventResponse, error) {
+	var backingOff sync.WaitGroup
+	defer backingOff.Wait()
 	var response events.SQSEventResponse
 	reported := map[string]bool{}
 	for _, d := range deliveries {
@@ -135,7 +138,7 @@ func (p *Processor) report(ctx context.Context, deliveries []*delivery) (events.
 		}
 		reported[d.record.MessageId] = true
 		response.BatchItemFailures = append(response.BatchItemFailures, events.SQSBatchItemFailure{ItemIdentifier: d.record.MessageId})
-		p.backOff(ctx, d.record)
+		backingOff.Go(func() { p.backOff(ctx, d.record) })
 	}
 	return response, nil
 }
@@ -167,6 +170,8 @@ func (p *Processor) tell(ctx context.Context, d *delivery) {
 const (
 	backOffBase = 2 * time.Second
 	backOffCap  = 15 * time.Minute
+
+	backOffTimeout = 400 * time.Millisecond // for the queue to take it
 )
 
 func (p *Processor) backOff(ctx context.Context, record *events.SQSMessage) {
@@ -175,8 +180,9 @@ func (p *Processor) backOff(ctx context.Context, record *events.SQSMessage) {
 	}
 	delay := min(backOffBase<<min(receiveCount(record)-1, 20), backOffCap)
 	delay = delay/2 + rand.N(delay/2)
-	// Also after the batch's time has run out: without it the message waits for the queue's longer time-out.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
+	// Also after the batch's time has run out: without it the message waits for the queue's longer time-out. But not
+	// for long: Lambda has kept no more than half a second for it.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), backOffTimeout)
 	defer cancel()
 	if err := p.Delay(ctx, record.ReceiptHandle, delay); err != nil {
 		p.Log.LogAttrs(ctx, slog.LevelWarn, "back-off", slog.String("error", err.Error()))

@@ -2,6 +2,7 @@ package processor
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/ausbizconsulting/referral-fhir-server/shared/fhir"
@@ -20,20 +21,25 @@ func (s *settlement) build(keys *referral.Keys) error {
 	if len(bundle.Entries) > postgres.MaxResources {
 		return fhir.NewError(fhir.CodeTooCostly, "Bundle.entry", "The Bundle has more entries than one submission may")
 	}
-	l := newLinks(bundle)
-	ids := make([]referral.UUID, len(bundle.Entries))
+	ids, names := make([]referral.UUID, len(bundle.Entries)), make([]string, len(bundle.Entries))
 	for i, entry := range bundle.Entries {
 		if entry.Resource.ResourceType() == "" {
 			return fhir.NewError(fhir.CodeRequired, bundle.Expression(i, "resource"), "The entry has no resource")
 		}
 		ids[i] = keys.ResourceID(s.Org, s.Digest, s.AcceptedAt, i)
-		l.names[i] = entry.Resource.ResourceType() + "/" + ids[i].String()
+		names[i] = entry.Resource.ResourceType() + "/" + ids[i].String()
 	}
-	readers := l.readers(s.Org)
+	l := newLinks(bundle, names)
+	addressees, err := referral.Addressees(bundle, l.Links)
+	if err != nil {
+		return err
+	}
+	readers := l.readers(addressees, s.Org)
 	s.Resources = make([]postgres.Resource, len(bundle.Entries))
 	for i, entry := range bundle.Entries {
 		rename := func(text string) string { return l.rename(i, text) }
 		replace := func(name, text string) (string, bool) { return replaceLink(name, text, rename) }
+		slices.Sort(readers[i]) // the same at every delivery
 		s.Resources[i] = postgres.Resource{
 			ID: ids[i], Type: entry.Resource.ResourceType(), Readers: readers[i],
 			Meta:    entry.Resource.Get("meta").Members(replace, "versionId", "_versionId", "lastUpdated", "_lastUpdated"),
@@ -44,6 +50,12 @@ func (s *settlement) build(keys *referral.Keys) error {
 	s.Readers = union(readers)
 	s.summarize(bundle, l)
 	return nil
+}
+
+func union(lists [][]string) []string {
+	all := slices.Concat(lists...)
+	slices.Sort(all)
+	return slices.Compact(all)
 }
 
 // summarize fills in who and what the referral is about: by its first ServiceRequest, else by its first Patient.

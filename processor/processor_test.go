@@ -12,7 +12,9 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/aws/aws-lambda-go/events"
@@ -247,6 +249,38 @@ func TestForgedMessagesNeverSettle(t *testing.T) {
 	}
 }
 
+// TestHostileLinksEnd: each of these once kept a worker for minutes. A regression shows as a test that does not end.
+func TestHostileLinksEnd(t *testing.T) {
+	repeat := func(s string, n int) string { return strings.TrimSuffix(strings.Repeat(s, n), ",") }
+	requests := `{"fullUrl":"%s","resource":{"resourceType":"ServiceRequest","performer":[%s],"note":[%s]},"request":{"method":"POST","url":"ServiceRequest"}}`
+	longURL := "https://a.example/" + strings.Repeat("a/", 1<<18) + "fhir/ServiceRequest/1"
+	for name, test := range map[string]struct {
+		body string
+		want referral.State
+	}{
+		"a long fullUrl": {
+			`{"resourceType":"Bundle","type":"transaction","entry":[` + fmt.Sprintf(requests, longURL, `{"display":"x"}`, repeat(`{"authorReference":{"reference":"Patient/1"}},`, 20_000)) + `]}`,
+			referral.Completed,
+		},
+		"many performers": {
+			`{"resourceType":"Bundle","type":"transaction","entry":[` + fmt.Sprintf(requests, "urn:uuid:1", repeat(`{"display":"x"},`, 6_000), `{"text":"x"}`) + `]}`,
+			referral.Rejected,
+		},
+		"everything refers to everything": {
+			`{"resourceType":"Bundle","type":"transaction","entry":[` +
+				repeat(fmt.Sprintf(requests, "urn:uuid:1", `{"display":"x"}`, repeat(`{"authorReference":{"reference":"urn:uuid:1"}},`, 100))+",", 900) + `]}`,
+			referral.Completed,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := newFixture(t)
+			if state, err := f.Settle(t.Context(), f.message(referral.KeyRandom, name, test.body), 1); err != nil || state != test.want {
+				t.Errorf("got %q, error %v; want %s", state, err, test.want)
+			}
+		})
+	}
+}
+
 // TestReadersReachAttachments: what is addressed to the clinic comes with the summary attached to it.
 func TestReadersReachAttachments(t *testing.T) {
 	f := newFixture(t)
@@ -434,15 +468,16 @@ func TestBatchSettlesInOneTransaction(t *testing.T) {
 func TestStoreDownIsAskedOnceAndAllIsReported(t *testing.T) {
 	f := newFixture(t)
 	event, _ := f.batch(t, 3)
-	asked, delayed := 0, 0
+	asked := 0
+	var delayed atomic.Int32
 	f.Store = storeFunc(func(context.Context, ...*postgres.Settlement) ([]bool, error) {
 		asked++
 		return nil, fmt.Errorf("settle: %w", postgres.ErrUnavailable)
 	})
-	f.Delay = func(context.Context, string, time.Duration) error { delayed++; return nil }
+	f.Delay = func(context.Context, string, time.Duration) error { delayed.Add(1); return nil }
 	response, err := f.HandleSQS(t.Context(), event)
-	if err != nil || len(response.BatchItemFailures) != 4 || delayed != 4 {
-		t.Errorf("got %d failures, %d put off, error %v; want 4 and 4", len(response.BatchItemFailures), delayed, err)
+	if err != nil || len(response.BatchItemFailures) != 4 || delayed.Load() != 4 {
+		t.Errorf("got %d failures, %d put off, error %v; want 4 and 4", len(response.BatchItemFailures), delayed.Load(), err)
 	}
 	if asked != 1 {
 		t.Errorf("the store was asked %d times, want once", asked)
@@ -478,4 +513,30 @@ func TestRowLevelSecurityAlone(t *testing.T) {
 			t.Errorf("%q sees %d rows, want all: %v", org, got, want)
 		}
 	}
+}
+
+// TestHangingQueueDoesNotHoldTheReport: with the queue silent, ten failures are put off in the time of one.
+func TestHangingQueueDoesNotHoldTheReport(t *testing.T) {
+	keys, err := referral.NewKeys(bytes.Repeat([]byte{1}, 32), bytes.Repeat([]byte{2}, 32))
+	if err != nil {
+		t.Fatal(err)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		p := processor.New(processor.Config{Keys: keys, Delay: func(ctx context.Context, _ string, _ time.Duration) error {
+			<-ctx.Done()
+			return ctx.Err()
+		}})
+		var event events.SQSEvent
+		for i := range 10 {
+			event.Records = append(event.Records, events.SQSMessage{MessageId: strconv.Itoa(i), Body: "garbage"})
+		}
+		start := time.Now()
+		response, err := p.HandleSQS(t.Context(), event)
+		if err != nil || len(response.BatchItemFailures) != 10 {
+			t.Errorf("got %d failures, error %v; want 10", len(response.BatchItemFailures), err)
+		}
+		if took := time.Since(start); took > 500*time.Millisecond {
+			t.Errorf("reporting took %v of the synthetic clock, want at most 500ms", took)
+		}
+	})
 }

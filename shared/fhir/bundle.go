@@ -37,9 +37,34 @@ func (b Bundle) Expression(i int, path ...string) string {
 	return strings.Join(append([]string{"Bundle.entry[" + strconv.Itoa(i) + "]"}, path...), ".")
 }
 
+// Strings calls visit for every string below v with its element's name. Elements of an array share a name.
+func (v *Value) Strings(visit func(name string, s *Value)) {
+	for i, name := range v.Names() {
+		v.items[i].strings(name, visit)
+	}
+}
+
+func (v *Value) strings(name string, visit func(name string, s *Value)) {
+	switch v.kind {
+	case String:
+		visit(name, v)
+	case Object:
+		v.Strings(visit)
+	case Array:
+		for i := range v.items {
+			v.items[i].strings(name, visit)
+		}
+	default: // no string
+	}
+}
+
 // Walk calls visit for every string below v with its element's name and FHIRPath. Elements of an array share a name.
 func (v *Value) Walk(path string, visit func(name, path string, s *Value)) {
-	for i, name := range v.Names() {
+	if v.Kind() != Object {
+		return
+	}
+	for i := range v.items {
+		name := v.items[i].Name()
 		v.items[i].walk(name, path+"."+strings.TrimPrefix(name, "_"), visit)
 	}
 }

@@ -1,0 +1,149 @@
+package referral
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/ausbizconsulting/referral-fhir-server/shared/fhir"
+)
+
+// MaxAddressees is how many organisations one submission may be addressed to.
+const MaxAddressees = 50
+
+// Addressees returns, in step with the entries of b, the HPI-Os of the organisations that each is addressed to: those
+// behind a ServiceRequest's performers and a Task's owner. Time is linear in b. An *fhir.Error says that an entry
+// names, or the Bundle is addressed to, more than MaxAddressees.
+func Addressees(b fhir.Bundle, links *fhir.Links) ([][]string, error) {
+	r := resolver{bundle: b, links: links, known: map[place]string{}}
+	addressees, all := make([][]string, len(b.Entries)), map[string]bool{}
+	for i, entry := range b.Entries {
+		references := AddresseeReferences(entry.Resource)
+		for _, reference := range references[:min(len(references), MaxAddressees)] {
+			if org := r.organization(i, reference, 3); org != "" {
+				addressees[i] = append(addressees[i], org)
+				all[org] = true
+			}
+		}
+		if len(references) > MaxAddressees || len(all) > MaxAddressees {
+			return nil, fhir.NewError(fhir.CodeTooCostly, b.Expression(i, "resource"),
+				"A submission is addressed to at most "+strconv.Itoa(MaxAddressees)+" organisations")
+		}
+		slices.Sort(addressees[i])
+		addressees[i] = slices.Compact(addressees[i])
+	}
+	return addressees, nil
+}
+
+// AddresseeReferences returns the elements of a resource, of type Reference, that say to whom it is addressed.
+func AddresseeReferences(resource *fhir.Value) []*fhir.Value {
+	switch resource.ResourceType() {
+	case "ServiceRequest":
+		performers := resource.Get("performer").Items()
+		references := make([]*fhir.Value, len(performers))
+		for i := range performers {
+			references[i] = &performers[i]
+		}
+		return references
+	case "Task":
+		if owner := resource.Get("owner"); owner != nil {
+			return []*fhir.Value{owner}
+		}
+	}
+	return nil
+}
+
+// place is a reference in an entry.
+type place struct {
+	entry     int
+	reference string
+}
+
+// resolver finds the organisations behind references, each once.
+type resolver struct {
+	bundle fhir.Bundle
+	links  *fhir.Links
+	known  map[place]string
+}
+
+// organization returns the HPI-O of the organisation that a Reference in entry from leads to, at most steps further
+// references away, or "".
+func (r *resolver) organization(from int, reference *fhir.Value, steps int) string {
+	if org := hpio(reference.Get("identifier")); org != "" {
+		return org
+	}
+	at := place{from, reference.Get("reference").Text()}
+	if org, ok := r.known[at]; ok {
+		return org
+	}
+	org := ""
+	if entry, resource := r.resource(at); resource != nil && steps > 0 {
+		org = r.organizationOf(entry, resource, steps-1)
+	}
+	r.known[at] = org
+	return org
+}
+
+// organizationOf returns the HPI-O of an Organization, of the one of a PractitionerRole, or of the one behind a
+// HealthcareService, that is entry or contained in it.
+func (r *resolver) organizationOf(entry int, resource *fhir.Value, steps int) string {
+	switch resource.ResourceType() {
+	case "Organization":
+		identifiers := resource.Get("identifier").Items()
+		for i := range identifiers {
+			if org := hpio(&identifiers[i]); org != "" {
+				return org
+			}
+		}
+	case "PractitionerRole":
+		return r.organization(entry, resource.Get("organization"), steps)
+	case "HealthcareService":
+		return r.organization(entry, resource.Get("providedBy"), steps)
+	}
+	return ""
+}
+
+// resource returns what a reference leads to, an entry or something contained in the same one, and its entry.
+func (r *resolver) resource(at place) (entry int, resource *fhir.Value) {
+	url, fragment, contained := strings.Cut(at.reference, "#")
+	if contained && url == "" {
+		items := r.bundle.Entries[at.entry].Resource.Get("contained").Items()
+		for i := range items {
+			if items[i].Get("id").Text() == fragment {
+				return at.entry, &items[i]
+			}
+		}
+		return 0, nil
+	}
+	i, ok := r.links.Entry(at.entry, url)
+	if !ok {
+		return 0, nil
+	}
+	return i, r.bundle.Entries[i].Resource
+}
+
+const hpioSystem = "http://ns.electronichealth.net.au/id/hi/hpio/1.0"
+
+// hpio returns the value of an Identifier that is an HPI-O: 16 digits from 800362, the last a Luhn check digit (AU
+// Base au-hpio, inv-hpio-0 to -2). One with another check digit is a slip of the pen, and not anybody's.
+func hpio(identifier *fhir.Value) string {
+	value := identifier.Get("value").Text()
+	if identifier.Get("system").Text() != hpioSystem || len(value) != 16 || !strings.HasPrefix(value, "800362") {
+		return ""
+	}
+	sum := 0
+	for i := range len(value) {
+		digit := int(value[i]) - '0'
+		if digit < 0 || digit > 9 {
+			return ""
+		}
+		if i%2 == 0 { // every second digit from the right, of sixteen
+			digit *= 2
+		}
+		sum += digit/10 + digit%10
+	}
+	if sum%10 != 0 {
+		return ""
+	}
+	return value
+}
