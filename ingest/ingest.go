@@ -40,12 +40,16 @@ type Config struct {
 
 	MaxBody     int64            // bytes of a decoded body; 0: 4 MiB
 	MaxEntries  int              // entries of a Bundle; 0: 1,000
+	MaxWork     int64            // bytes that bodies being parsed and checked take at once, about; 0: 64 MiB. More wait up to 2 s
 	SendTimeout time.Duration    // 0: 5 s
 	Now         func() time.Time // nil: time.Now
 }
 
 // Server accepts submissions over HTTP. It is safe for concurrent use.
-type Server struct{ Config }
+type Server struct {
+	Config
+	work work
+}
 
 // New returns a Server with c's defaults filled in.
 func New(c Config) *Server {
@@ -55,13 +59,16 @@ func New(c Config) *Server {
 	if c.MaxEntries == 0 {
 		c.MaxEntries = 1000
 	}
+	if c.MaxWork == 0 {
+		c.MaxWork = 64 << 20
+	}
 	if c.SendTimeout == 0 {
 		c.SendTimeout = 5 * time.Second
 	}
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	return &Server{c}
+	return &Server{Config: c, work: newWork(c.MaxWork)}
 }
 
 // Register adds ingest's routes to mux.

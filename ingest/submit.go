@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"regexp"
+	"strings"
 
 	"github.com/ausbizconsulting/referral-fhir-server/shared/fhir"
 	"github.com/ausbizconsulting/referral-fhir-server/shared/fhirhttp"
@@ -34,21 +35,19 @@ func (s *Server) submit(w *fhirhttp.Response, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	document, err := fhir.Parse(body, "Bundle", fhir.Limits{})
-	if err != nil {
-		return err
-	}
-	bundle, warnings, err := s.check(document)
+	bundle, warnings, err := s.read(r.Context(), body)
 	if err != nil {
 		return err
 	}
 
+	// Clones, since a piece of the document would keep it all in memory while the message is sent.
 	m := &queue.Message{
-		Client: p.Client, Type: bundle.Type, RequestID: w.RequestID, TraceParent: traceParent(r),
+		Client: p.Client, Type: strings.Clone(bundle.Type), RequestID: w.RequestID, TraceParent: traceParent(r),
 		AcceptedAt: s.Now().UTC().Truncate(acceptedPrecision),
 		Request:    referral.Request{Org: p.Org, Method: http.MethodPost, URL: "/fhir", ContentType: mediaType},
 	}
-	m.Request.KeyKind, m.Request.Key = submissionKey(key, bundle)
+	kind, key := submissionKey(key, bundle)
+	m.Request.KeyKind, m.Request.Key = kind, strings.Clone(key)
 	m.Pack(body)
 	m.ID = s.Keys.Mint(referral.Submission{Org: p.Org, AcceptedAt: m.AcceptedAt, Digest: s.Keys.Digest(m.Request)})
 

@@ -32,7 +32,8 @@ func (v *Validator) Check(resource *fhir.Value, path string) []fhir.Issue {
 type walk struct {
 	validator *Validator
 	root      string
-	path      []step // from root to the current value
+	path      []step        // from root to the current value
+	position  fhir.Position // of the unknown member that was reported last
 	issues    []fhir.Issue
 	level     map[string]any // one object as its node's schema sees it; used anew for each
 }
@@ -82,8 +83,9 @@ func (w *walk) value(n *node, v *fhir.Value, property string) {
 // object checks what v has at its own level, then each member.
 func (w *walk) object(n *node, v *fhir.Value) {
 	clear(w.level)
-	names, items := v.Names(), v.Items()
-	for i, name := range names {
+	items := v.Items()
+	for i := range items {
+		name := items[i].Name()
 		m := n.members[name]
 		if m == nil {
 			continue
@@ -100,13 +102,13 @@ func (w *walk) object(n *node, v *fhir.Value) {
 	}
 
 	var chosen choicesSeen
-	for i, name := range names {
-		m := n.members[name]
+	for i := range items {
+		m := n.members[items[i].Name()]
 		switch {
 		case w.full():
 			return
 		case m == nil:
-			w.unknown(name)
+			w.unknown(&items[i])
 			continue
 		case m.isChoice && chosen.clash(m):
 			w.report(fhir.CodeStructure, m.element, m.element+"[x] must have one type only, and stands with two")

@@ -23,7 +23,6 @@ func TestCheck(t *testing.T) {
 		day     = "a date: YYYY, YYYY-MM or YYYY-MM-DD"
 		moment  = "a date, or a date and time with seconds and a time zone such as 2024-02-29T09:30:00+10:00"
 		instant = "a date and time with seconds and a time zone such as 2024-02-29T09:30:00+10:00"
-		unknown = "Unknown element: FHIR R4 does not have it here"
 	)
 	dataAbsent := `{"extension":[{"url":"http://hl7.org/fhir/StructureDefinition/data-absent-reason","valueCode":"unknown"}]}`
 	for _, tt := range []struct {
@@ -56,21 +55,21 @@ func TestCheck(t *testing.T) {
 
 		// What must not be there.
 		{"unknown element", patient, `,"nickname":"x"`,
-			[]fhir.Issue{issue(fhir.CodeStructure, "Patient.nickname", unknown)}},
+			[]fhir.Issue{issue(fhir.CodeStructure, "Patient", unknown(27))}},
 		{"unknown element deep down", patient, `,"name":[{"family":"a"},{"familiy":"b"}]`,
-			[]fhir.Issue{issue(fhir.CodeStructure, "Patient.name[1].familiy", unknown)}},
+			[]fhir.Issue{issue(fhir.CodeStructure, "Patient.name[1]", unknown(51))}},
 		{"a name that is no element's", patient, `,"Jane Citizen 1970":"x"`,
-			[]fhir.Issue{issue(fhir.CodeStructure, "Patient", unknown)}},
+			[]fhir.Issue{issue(fhir.CodeStructure, "Patient", unknown(27))}},
 		{"wrong case", patient, `,"Active":true`,
-			[]fhir.Issue{issue(fhir.CodeStructure, "Patient.Active", unknown)}},
+			[]fhir.Issue{issue(fhir.CodeStructure, "Patient", unknown(27))}},
 		{"sibling of a complex element", patient, `,"_name":[` + dataAbsent + `]`,
-			[]fhir.Issue{issue(fhir.CodeStructure, "Patient.name", unknown)}},
+			[]fhir.Issue{issue(fhir.CodeStructure, "Patient", unknown(27))}},
 		{"sibling of an id", patient, `,"_id":` + dataAbsent,
-			[]fhir.Issue{issue(fhir.CodeStructure, "Patient.id", unknown)}},
+			[]fhir.Issue{issue(fhir.CodeStructure, "Patient", unknown(27))}},
 		{"element of R5", request, `,"reason":[{"reference":{"display":"x"}}]`,
-			[]fhir.Issue{issue(fhir.CodeStructure, "ServiceRequest.reason", unknown)}},
+			[]fhir.Issue{issue(fhir.CodeStructure, "ServiceRequest", unknown(105))}},
 		{"type that a choice does not have", patient, `,"deceasedString":"no"`,
-			[]fhir.Issue{issue(fhir.CodeStructure, "Patient.deceasedString", unknown)}},
+			[]fhir.Issue{issue(fhir.CodeStructure, "Patient", unknown(27))}},
 		{"two variants of a choice", request, `,"occurrenceDateTime":"2026-01-01","occurrencePeriod":{"start":"2026-01-01"}`,
 			[]fhir.Issue{issue(fhir.CodeStructure, "ServiceRequest.occurrence", "occurrence[x] must have one type only, and stands with two")}},
 		{"three variants are one fault", request, `,"occurrenceDateTime":"2026-01-01","occurrencePeriod":{"start":"2026-01-01"},"occurrenceTiming":{"event":["2026"]}`,
@@ -224,6 +223,28 @@ func TestCheckConcurrently(t *testing.T) {
 		})
 	}
 	wg.Wait()
+}
+
+// unknown are the details of an unknown element at a column of the first line.
+func unknown(column int) string {
+	return fmt.Sprintf("Unknown element: FHIR R4 does not have it here (line 1, column %d)", column)
+}
+
+// TestCheckNamesNoUnknownName: a name that could be an element's may be a person's all the same.
+func TestCheckNamesNoUnknownName(t *testing.T) {
+	doc := parse(t, "\n"+`{"resourceType":"Patient",
+  "JaneCitizen19800101Medicare2950": {"name": "x"},
+  "name": [{"family": "x", "Citizen": ["x"]}],
+  "_JaneCitizen": {"id": "x"}
+}`)
+	want := []fhir.Issue{
+		issue(fhir.CodeStructure, "Patient", "Unknown element: FHIR R4 does not have it here (line 3, column 3)"),
+		issue(fhir.CodeStructure, "Patient.name[0]", "Unknown element: FHIR R4 does not have it here (line 4, column 28)"),
+		issue(fhir.CodeStructure, "Patient", "Unknown element: FHIR R4 does not have it here (line 5, column 3)"),
+	}
+	if diff := cmp.Diff(want, schemas.New().Check(doc, "")); diff != "" {
+		t.Errorf("Check: (-want +got)\n%s", diff)
+	}
 }
 
 func issue(code fhir.Code, expression, details string) fhir.Issue {

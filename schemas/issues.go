@@ -2,6 +2,7 @@ package schemas
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -43,24 +44,10 @@ func (w *walk) ownLevel(n *node) {
 	slices.SortFunc(w.issues[first:], func(a, b fhir.Issue) int { return cmp.Compare(a.Expression, b.Expression) })
 }
 
-// unknown reports a member that the type does not have. Its name becomes part of the expression only where it looks
-// like an element's: a name, too, can be a patient's.
-func (w *walk) unknown(name string) {
-	if !isElementName(name) {
-		name = ""
-	}
-	w.report(fhir.CodeStructure, name, "Unknown element: FHIR R4 does not have it here")
-}
-
-func isElementName(name string) bool {
-	name = strings.TrimPrefix(name, "_")
-	for i := range len(name) {
-		letter := 'a' <= name[i]|0x20 && name[i]|0x20 <= 'z'
-		if !letter && (i == 0 || name[i] < '0' || name[i] > '9') {
-			return false
-		}
-	}
-	return name != "" && len(name) <= 64
+// unknown reports a member that the type does not have: by its place, since a name, too, can be a patient's.
+func (w *walk) unknown(v *fhir.Value) {
+	w.position = v.Position(w.position)
+	w.report(fhir.CodeStructure, "", fmt.Sprintf("Unknown element: FHIR R4 does not have it here (%v)", w.position))
 }
 
 // wrongType reports that v is not what property must be.

@@ -39,8 +39,11 @@ func (b Bundle) Expression(i int, path ...string) string {
 
 // Strings calls visit for every string below v with its element's name. Elements of an array share a name.
 func (v *Value) Strings(visit func(name string, s *Value)) {
-	for i, name := range v.Names() {
-		v.items[i].strings(name, visit)
+	if v.Kind() != Object {
+		return
+	}
+	for i := range v.items {
+		v.items[i].strings(v.items[i].Name(), visit)
 	}
 }
 

@@ -2,15 +2,15 @@ package fhir
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
-	"unicode/utf8"
 )
 
 // Limits bound what Parse accepts. A zero field takes the value named beside it.
 type Limits struct {
 	Depth  int // levels of nesting: 64
-	Nodes  int // values in the document: 300,000
+	Nodes  int // values in the document: 200,000
 	Names  int // members of one object: 1,000
 	String int // bytes of a string that is not base64: 1 MiB (FHIR R4 datatypes.html#string)
 	Number int // characters of a number: 64
@@ -28,7 +28,7 @@ func (l Limits) orDefaults() Limits {
 		}
 	}
 	set(&l.Depth, 64)
-	set(&l.Nodes, 300_000)
+	set(&l.Nodes, 200_000)
 	set(&l.Names, 1_000)
 	set(&l.String, 1<<20)
 	set(&l.Number, 64)
@@ -41,10 +41,12 @@ func (l Limits) orDefaults() Limits {
 // a sibling that stands in for it, within l. encoding/json accepts nearly all of that silently.
 //
 // Errors are *Error with code structure, invalid, value, too-long or too-costly, the expression of the nearest
-// element (root stands for the resource type while that is unknown) and the line and column in the details.
+// element and the line and column in the details. The expression is made of names that R4 knows: it ends before any
+// other, and root stands for the resource type while that is unknown.
 // Time and memory are linear in len(data); the Value keeps one copy of data.
 func Parse(data []byte, root string, l Limits) (*Value, error) {
 	p := &parser{src: string(data), root: root, limits: l.orDefaults()}
+	p.doc = &document{&text{source: p.src}}
 	v, err := p.document()
 	if err != nil {
 		return nil, err
@@ -53,21 +55,15 @@ func Parse(data []byte, root string, l Limits) (*Value, error) {
 }
 
 type parser struct {
-	src    string
-	pos    int
-	root   string
-	limits Limits
-	nodes  int
-	path   []step
-	values []Value  // children of the open arrays and objects, innermost last
-	names  []string // names of the open objects' members, innermost last
-}
-
-// step is one level of the path to where the parser stands: a member's name, or an index in an array; in an object
-// that has no member yet it is neither, with index -1.
-type step struct {
-	name  string
-	index int
+	src      string
+	pos      int
+	root     string
+	typeName string // the document's resourceType as it stands there, or empty
+	limits   Limits
+	nodes    int
+	path     []step
+	values   []Value // children of the open arrays and objects, innermost last
+	doc      *document
 }
 
 func (p *parser) document() (*Value, error) {
@@ -104,7 +100,7 @@ func (p *parser) value(v *Value) error {
 	if p.pos == len(p.src) {
 		return p.fail(CodeStructure, "The document ends too early")
 	}
-	v.start = int32(p.pos)
+	v.document, v.start = p.doc, int32(p.pos)
 	var err error
 	switch c := p.src[p.pos]; {
 	case c == '{':
@@ -113,17 +109,18 @@ func (p *parser) value(v *Value) error {
 		err = p.array(v)
 	case c == '"':
 		v.kind = String
-		v.text, err = p.string()
-		if err == nil && v.text == "" {
+		var text string
+		text, v.escaped, err = p.string()
+		if err == nil && text == "" {
 			err = p.fail(CodeValue, "A string must not be empty")
 		}
 	case c == '-' || '0' <= c && c <= '9':
 		err = p.number(v)
 	case strings.HasPrefix(p.src[p.pos:], "true"):
-		v.kind, v.text = Bool, "true"
+		v.kind = Bool
 		p.pos += 4
 	case strings.HasPrefix(p.src[p.pos:], "false"):
-		v.kind, v.text = Bool, "false"
+		v.kind = Bool
 		p.pos += 5
 	case strings.HasPrefix(p.src[p.pos:], "null"):
 		p.pos += 4
@@ -131,9 +128,6 @@ func (p *parser) value(v *Value) error {
 		err = p.fail(CodeStructure, "Not JSON: a value is expected here")
 	}
 	v.end = int32(p.pos)
-	if v.kind == Object || v.kind == Array {
-		v.text = p.src[v.start:v.end]
-	}
 	return err
 }
 
@@ -152,7 +146,7 @@ func (p *parser) object(v *Value) error {
 	if err := p.open(); err != nil {
 		return err
 	}
-	firstValue, firstName := len(p.values), len(p.names)
+	first := len(p.values)
 	if p.next('}') {
 		return p.fail(CodeValue, "An object must not be empty")
 	}
@@ -162,18 +156,18 @@ func (p *parser) object(v *Value) error {
 		if p.pos == len(p.src) || p.src[p.pos] != '"' {
 			return p.fail(CodeStructure, "Not JSON: a name in double quotes is expected here")
 		}
-		name, err := p.string()
+		name, escaped, err := p.string()
 		if err != nil {
 			return err
 		}
-		own := p.names[firstName:]
+		own := p.values[first:]
 		if err := p.checkName(name, at, len(own)); err != nil {
 			return err
 		}
 		if len(own) == 16 {
 			seen = make(map[string]bool, 64)
-			for _, n := range own {
-				seen[n] = true
+			for i := range own {
+				seen[own[i].Name()] = true
 			}
 		}
 		if seen != nil && seen[name] || seen == nil && contains(own, name) {
@@ -189,7 +183,10 @@ func (p *parser) object(v *Value) error {
 			return p.fail(CodeStructure, "Not JSON: a colon is expected here")
 		}
 		p.space()
-		var child Value
+		child := Value{nameStart: int32(at), nameEscaped: escaped}
+		if !escaped {
+			child.nameLength = uint8(len(name)) // at most maxNameBytes
+		}
 		if err := p.value(&child); err != nil {
 			return err
 		}
@@ -197,10 +194,10 @@ func (p *parser) object(v *Value) error {
 			p.pos = int(child.start)
 			return p.fail(CodeValue, "A property must not be null; leave it out")
 		}
-		if name == "resourceType" && len(p.path) == 1 && child.kind == String && isTypeName(child.text) {
-			p.root = child.text
+		if name == "resourceType" && len(p.path) == 1 {
+			p.typeName = child.Text()
 		}
-		p.names, p.values = append(p.names, name), append(p.values, child)
+		p.push(child)
 		p.space()
 		if p.next(',') {
 			p.space()
@@ -211,9 +208,7 @@ func (p *parser) object(v *Value) error {
 		}
 		return p.fail(CodeStructure, "Not JSON: a comma or a closing brace is expected here")
 	}
-	v.names = append([]string(nil), p.names[firstName:]...)
-	v.items = append([]Value(nil), p.values[firstValue:]...)
-	p.names, p.values = p.names[:firstName], p.values[:firstValue]
+	v.items = p.take(first)
 	if err := p.pairs(v); err != nil {
 		return err
 	}
@@ -233,13 +228,28 @@ func (p *parser) checkName(name string, at, others int) error {
 	return nil
 }
 
-func contains(names []string, name string) bool {
-	for _, n := range names {
-		if n == name {
+func contains(members []Value, name string) bool {
+	for i := range members {
+		if members[i].named(name) {
 			return true
 		}
 	}
 	return false
+}
+
+// push puts v on the stack of values, which doubles when it is full: append would leave several times as much behind.
+func (p *parser) push(v Value) {
+	if len(p.values) == cap(p.values) {
+		p.values = slices.Grow(p.values, max(64, len(p.values)))
+	}
+	p.values = append(p.values, v)
+}
+
+// take returns the values on the stack from index first and takes them off.
+func (p *parser) take(first int) []Value {
+	items := slices.Clone(p.values[first:])
+	p.values = p.values[:first]
+	return items
 }
 
 func (p *parser) array(v *Value) error {
@@ -257,7 +267,7 @@ func (p *parser) array(v *Value) error {
 		if err := p.value(&child); err != nil {
 			return err
 		}
-		p.values = append(p.values, child)
+		p.push(child)
 		p.space()
 		if p.next(',') {
 			p.space()
@@ -268,8 +278,7 @@ func (p *parser) array(v *Value) error {
 		}
 		return p.fail(CodeStructure, "Not JSON: a comma or a closing bracket is expected here")
 	}
-	v.items = append([]Value(nil), p.values[first:]...)
-	p.values = p.values[:first]
+	v.items = p.take(first)
 	p.path = p.path[:len(p.path)-1]
 	return nil
 }
@@ -277,11 +286,12 @@ func (p *parser) array(v *Value) error {
 // pairs checks the arrays of an object that stand beside a sibling, name and _name (FHIR R4 json.html#primitive):
 // both have the same length, and where one has null the other has not. An array with null has a sibling.
 func (p *parser) pairs(v *Value) error {
-	for i, name := range v.names {
+	for i := range v.items {
 		a := &v.items[i]
 		if a.kind != Array {
 			continue
 		}
+		name := a.Name()
 		sibling, isExtension := "_"+name, false
 		if name[0] == '_' {
 			sibling, isExtension = name[1:], true
@@ -351,8 +361,7 @@ func (p *parser) number(v *Value) error {
 	if p.pos < len(p.src) && strings.IndexByte(" \t\r\n,]}", p.src[p.pos]) < 0 {
 		return p.fail(CodeStructure, "Not JSON: the number ends in an unexpected character")
 	}
-	v.text = p.src[start:p.pos]
-	if len(v.text) > p.limits.Number || exponent > maxExponent {
+	if p.pos-start > p.limits.Number || exponent > maxExponent {
 		p.pos = start
 		return p.fail(CodeValue, fmt.Sprintf("A number has at most %d characters and an exponent of at most %d",
 			p.limits.Number, maxExponent))
@@ -370,26 +379,6 @@ func (p *parser) digits() int {
 
 // fail returns an error of code at the parser's place.
 func (p *parser) fail(code Code, details string) error {
-	at := min(p.pos, len(p.src))
-	line := 1 + strings.Count(p.src[:at], "\n")
-	column := 1 + utf8.RuneCountInString(p.src[strings.LastIndexByte(p.src[:at], '\n')+1:at])
-	return NewError(code, p.expression(), fmt.Sprintf("%s (line %d, column %d)", details, line, column))
-}
-
-// expression is the FHIRPath of the parser's place. Names that are not plausible elements are left out with all
-// that follows: a name, too, can be a patient's.
-func (p *parser) expression() string {
-	var b strings.Builder
-	b.WriteString(p.root)
-	for _, s := range p.path {
-		switch {
-		case s.name != "" && isElementName(s.name):
-			b.WriteString("." + strings.TrimPrefix(s.name, "_"))
-		case s.name != "":
-			return b.String()
-		case s.index >= 0:
-			fmt.Fprintf(&b, "[%d]", s.index)
-		}
-	}
-	return b.String()
+	at := Position{}.moved(p.src, min(p.pos, len(p.src)))
+	return NewError(code, p.expression(), fmt.Sprintf("%s (%v)", details, at))
 }

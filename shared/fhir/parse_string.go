@@ -9,8 +9,8 @@ import (
 )
 
 // string reads a string from its opening quote to behind its closing one and returns its characters. Without
-// escapes that is a piece of the source and costs no memory.
-func (p *parser) string() (string, error) {
+// escapes that is a piece of the source and costs no memory; with escapes the document keeps them.
+func (p *parser) string() (text string, escaped bool, err error) {
 	open := p.pos
 	p.pos++
 	start, ascii := p.pos, true
@@ -21,20 +21,24 @@ func (p *parser) string() (string, error) {
 			p.pos++
 			if !ascii && !utf8.ValidString(text) {
 				p.pos = open
-				return "", p.fail(CodeInvalid, "The text is not valid UTF-8")
+				return "", false, p.fail(CodeInvalid, "The text is not valid UTF-8")
 			}
-			return text, p.checkLength(text, open)
+			return text, false, p.checkLength(text, open)
 		case c == '\\':
-			return p.escaped(open, start)
+			text, err := p.escaped(open, start)
+			if err == nil {
+				p.doc.decoded = append(p.doc.decoded, decoded{int32(open), text})
+			}
+			return text, true, err
 		case c < 0x20:
-			return "", p.fail(CodeStructure, "Not JSON: a control character inside a string")
+			return "", false, p.fail(CodeStructure, "Not JSON: a control character inside a string")
 		case c >= utf8.RuneSelf:
 			ascii = false
 		}
 		p.pos++
 	}
 	p.pos = open
-	return "", p.fail(CodeStructure, "The document ends inside a string")
+	return "", false, p.fail(CodeStructure, "The document ends inside a string")
 }
 
 // escaped reads on from the first backslash.
@@ -137,20 +141,3 @@ func isBase64(s string) bool {
 }
 
 func isLetter(c byte) bool { return 'a' <= c|0x20 && c|0x20 <= 'z' }
-
-// isTypeName tells whether s looks like a resource type, so that it may stand in an expression.
-func isTypeName(s string) bool { return len(s) < 40 && s[0] < 'a' && isElementName(s) }
-
-// isElementName tells whether s looks like an element of FHIR (letters and digits, perhaps behind an underscore).
-func isElementName(s string) bool {
-	s = strings.TrimPrefix(s, "_")
-	if s == "" || len(s) > 64 || !isLetter(s[0]) {
-		return false
-	}
-	for i := range len(s) {
-		if c := s[i]; !isLetter(c) && (c < '0' || c > '9') {
-			return false
-		}
-	}
-	return true
-}

@@ -12,9 +12,9 @@ func (v *Value) Members(replace Replace, omit ...string) string {
 	if v == nil {
 		return ""
 	}
-	b := make([]byte, 0, len(v.text))
-	for i, name := range v.names {
-		if slices.Contains(omit, name) {
+	b := make([]byte, 0, v.end-v.start)
+	for i := range v.items {
+		if slices.Contains(omit, v.items[i].Name()) {
 			continue
 		}
 		if len(b) > 0 {
@@ -26,17 +26,13 @@ func (v *Value) Members(replace Replace, omit ...string) string {
 }
 
 func (v *Value) appendMember(b []byte, i int, replace Replace) []byte {
-	b = append(appendQuoted(b, v.names[i]), ':')
-	return v.items[i].appendTo(b, v.names[i], v.sourceOf(i), replace)
+	name := v.items[i].Name()
+	b = append(appendQuoted(b, name), ':')
+	return v.items[i].appendTo(b, name, replace)
 }
 
-// sourceOf returns item i of an array or object as it was written.
-func (v *Value) sourceOf(i int) string {
-	return v.text[v.items[i].start-v.start : v.items[i].end-v.start]
-}
-
-// appendTo appends v, which stands in an element called name and was written as source.
-func (v *Value) appendTo(b []byte, name, source string, replace Replace) []byte {
+// appendTo appends v, which stands in an element called name.
+func (v *Value) appendTo(b []byte, name string, replace Replace) []byte {
 	switch v.kind {
 	case Object:
 		b = append(b, '{')
@@ -53,16 +49,16 @@ func (v *Value) appendTo(b []byte, name, source string, replace Replace) []byte 
 			if i > 0 {
 				b = append(b, ',')
 			}
-			b = v.items[i].appendTo(b, name, v.sourceOf(i), replace)
+			b = v.items[i].appendTo(b, name, replace)
 		}
 		return append(b, ']')
 	case String:
-		if text, ok := replace(name, v.text); ok {
+		if text, ok := replace(name, v.Text()); ok {
 			return appendQuoted(b, text)
 		}
 	default: // as written
 	}
-	return append(b, source...)
+	return append(b, v.document.source[v.start:v.end]...)
 }
 
 // appendQuoted appends s, which passed the gate or is made of what did, as a JSON string.

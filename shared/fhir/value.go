@@ -1,9 +1,12 @@
 package fhir
 
 import (
+	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 )
 
 // Kind is the JSON type of a Value.
@@ -27,13 +30,39 @@ func (k Kind) String() string {
 // Value is one JSON value of a document that passed Parse: an ordered tree over the bytes as received, so that a
 // number keeps its lexical form and an element its place. It is never changed after Parse and safe for concurrent
 // use. The zero-cost way to ask for what may be absent is a nil *Value, on which every method works. Formatting a
-// Value shows its kind and size, never its content.
+// Value shows its kind and size, never its content; encoding it as JSON fails.
+//
+// A document may hold 200,000 of them, so they are small. Their text is two pointers away, where package fmt does not
+// follow even from an unexported field, on which it cannot call Format.
 type Value struct {
+	document   *document
+	items      []Value // Array: elements; Object: the members' values
+	start, end int32   // where it stands in the source
+	nameStart  int32   // of a member: where its name's opening quote stands
+	nameLength uint8   // of a member: bytes of its name in the source, without quotes
 	kind       Kind
-	start, end int32
-	text       string   // String: decoded; Number and Bool: as written; Array and Object: as written, too
-	names      []string // Object: the members' names, in document order
-	items      []Value  // Array: elements; Object: the members' values
+	// Whether the source writes the name or the string with escapes: then it is among the document's decoded texts.
+	nameEscaped, escaped bool
+}
+
+// document is what the values of one document share.
+type document struct{ *text }
+
+type text struct {
+	source  string
+	decoded []decoded // in the order of the source
+}
+
+// decoded is a string or name that the source writes with escapes.
+type decoded struct {
+	start      int32 // where its opening quote stands
+	characters string
+}
+
+// unescaped returns the decoded text of the string whose opening quote stands at start.
+func (d *document) unescaped(start int32) string {
+	i, _ := slices.BinarySearchFunc(d.decoded, start, func(e decoded, start int32) int { return cmp.Compare(e.start, start) })
+	return d.decoded[i].characters
 }
 
 // Kind returns the JSON type; Null for nil.
@@ -46,11 +75,11 @@ func (v *Value) Kind() Kind {
 
 // Get returns the member called name, or nil.
 func (v *Value) Get(name string) *Value {
-	if v == nil {
+	if v.Kind() != Object {
 		return nil
 	}
-	for i, n := range v.names {
-		if n == name {
+	for i := range v.items {
+		if v.items[i].named(name) {
 			return &v.items[i]
 		}
 	}
@@ -68,12 +97,37 @@ func (v *Value) At(path ...string) *Value {
 	return v
 }
 
-// Text returns a string's characters, a number's or boolean's lexical form, and "" for everything else.
-func (v *Value) Text() string {
-	if v == nil || v.kind == Null || v.kind == Array || v.kind == Object {
+// Name returns the name of an object's member, and "" for everything else.
+func (v *Value) Name() string {
+	switch {
+	case v == nil || v.document == nil:
+		return ""
+	case v.nameEscaped:
+		return v.document.unescaped(v.nameStart)
+	case v.nameLength == 0:
 		return ""
 	}
-	return v.text
+	from := int(v.nameStart) + 1
+	return v.document.source[from : from+int(v.nameLength)]
+}
+
+func (v *Value) named(name string) bool {
+	return (v.nameEscaped || int(v.nameLength) == len(name)) && v.Name() == name
+}
+
+// Text returns a string's characters, a number's or boolean's lexical form, and "" for everything else.
+func (v *Value) Text() string {
+	switch v.Kind() {
+	case String:
+		if v.escaped {
+			return v.document.unescaped(v.start)
+		}
+		return v.document.source[v.start+1 : v.end-1]
+	case Number, Bool:
+		return v.document.source[v.start:v.end]
+	default:
+		return ""
+	}
 }
 
 // Items returns the elements of an array, or the values of an object's members in document order.
@@ -84,29 +138,10 @@ func (v *Value) Items() []Value {
 	return v.items
 }
 
-// Names returns the names of an object's members in document order, in step with Items.
-func (v *Value) Names() []string {
-	if v == nil {
-		return nil
-	}
-	return v.names
-}
-
-// Source returns an object, array, number or boolean as it was written; for a string and null it is "".
-func (v *Value) Source() string {
-	if v.Kind() == String || v.Kind() == Null {
-		return ""
-	}
-	return v.text
-}
-
-// Span returns the half-open range of byte offsets in the parsed document where the value stands.
-func (v *Value) Span() (start, end int) { return int(v.start), int(v.end) }
-
 // ResourceType returns the member resourceType of an object, or "".
 func (v *Value) ResourceType() string {
 	if t := v.Get("resourceType"); t.Kind() == String {
-		return t.text
+		return t.Text()
 	}
 	return ""
 }
@@ -117,7 +152,7 @@ func (v *Value) Any() any {
 	case Object:
 		m := make(map[string]any, len(v.items))
 		for i := range v.items {
-			m[v.names[i]] = v.items[i].Any()
+			m[v.items[i].Name()] = v.items[i].Any()
 		}
 		return m
 	case Array:
@@ -127,24 +162,30 @@ func (v *Value) Any() any {
 		}
 		return a
 	case String:
-		return v.text
+		return v.Text()
 	case Number:
-		return json.Number(v.text)
+		return json.Number(v.Text())
 	case Bool:
-		return v.text == "true"
+		return v.Text() == "true"
 	default:
 		return nil
 	}
 }
 
 // Format writes the kind and size whatever the verb, so that no patient data reaches a log or an error by %v.
-func (v *Value) Format(f fmt.State, _ rune) {
-	if v == nil {
-		fmt.Fprint(f, "[absent]")
-		return
-	}
+func (v Value) Format(f fmt.State, _ rune) {
 	fmt.Fprintf(f, "[%s, %d bytes]", v.kind, v.end-v.start)
 }
 
 // LogValue is Format for log/slog.
-func (v *Value) LogValue() slog.Value { return slog.StringValue(fmt.Sprint(v)) }
+func (v *Value) LogValue() slog.Value {
+	if v == nil {
+		return slog.StringValue("[absent]")
+	}
+	return slog.StringValue(fmt.Sprint(v))
+}
+
+// MarshalJSON fails: a log must not hold the content, and a document without it must not pass for one.
+func (v Value) MarshalJSON() ([]byte, error) {
+	return nil, errors.New("a Value is written with Members or Any")
+}

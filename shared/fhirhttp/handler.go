@@ -1,8 +1,9 @@
 // Package fhirhttp is FHIR's RESTful exchange over HTTP as ingest and query both need it: handlers that return an
 // error, OperationOutcome answers, reading bodies within limits, negotiation of types, and one log line a request.
 //
-// It promises that every answer of 400 and above is an OperationOutcome, that a cause never reaches the caller,
-// and that a log line holds neither path nor query of the request. It leaves the meaning of requests to its users.
+// It promises that every answer of 400 and above is an OperationOutcome (but for /health/ready, whose 503 names the
+// parts as plain JSON, for load balancers and operators), that a cause never reaches the caller, and that a log line
+// holds neither path nor query of the request. It leaves the meaning of requests to its users.
 package fhirhttp
 
 import (
