@@ -63,6 +63,7 @@ func (s *settlement) summarize(bundle fhir.Bundle, l *links) {
 	for i, entry := range bundle.Entries {
 		switch entry.Resource.ResourceType() {
 		case "ServiceRequest":
+			s.Request = l.names[i]
 			if subject := entry.Resource.At("subject", "reference").Text(); subject != "" {
 				s.Patient = l.rename(i, subject)
 			}

@@ -141,6 +141,9 @@ func TestSettleStoresTheReferral(t *testing.T) {
 	if got := value[string](t, f, `select patient from submission`); got != value[string](t, f, `select 'Patient/' || id from resource where type = 'Patient'`) {
 		t.Errorf("the summary names %s, want the stored Patient", got)
 	}
+	if got := value[string](t, f, `select request from submission`); got != value[string](t, f, `select 'ServiceRequest/' || id from resource where type = 'ServiceRequest'`) {
+		t.Errorf("the summary is of %s, want the stored ServiceRequest", got)
+	}
 	packed := value[[]byte](t, f, `select content from submission`)
 	if unpacked, err := queue.Unpack(packed); err != nil || string(unpacked) != body {
 		t.Errorf("the bytes as received were not kept (error %v)", err)
@@ -268,7 +271,7 @@ func TestHostileLinksEnd(t *testing.T) {
 		},
 		"everything refers to everything": {
 			`{"resourceType":"Bundle","type":"transaction","entry":[` +
-				repeat(fmt.Sprintf(requests, "urn:uuid:1", `{"display":"x"}`, repeat(`{"authorReference":{"reference":"urn:uuid:1"}},`, 100))+",", 900) + `]}`,
+				repeat(fmt.Sprintf(requests, "urn:uuid:1", `{"display":"x"}`, repeat(`{"authorReference":{"reference":"urn:uuid:1"}},`, 50))+",", 900) + `]}`,
 			referral.Completed,
 		},
 	} {

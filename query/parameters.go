@@ -17,6 +17,7 @@ import (
 // query is a search as it was understood.
 type query struct {
 	resourceType string
+	base         string             // of this server's resources, with a slash at its end
 	criteria     []search.Criterion // all of them hold
 	byID         bool               // _id was given
 	ids          []referral.UUID    // of which one is meant, when byID
@@ -33,9 +34,9 @@ const (
 
 // parseQuery understands the parameters of a search. Those it does not know are ignored, or refused when strict (FHIR
 // R4 search.html#errors). A known one with a modifier or chain that is not served is always refused: ignoring it
-// would find more than was asked for.
-func parseQuery(resourceType string, values url.Values, strict bool) (query, error) {
-	q := query{resourceType: resourceType, count: defaultCount, understood: url.Values{}}
+// would find more than was asked for. base is as in search.ParseCriterion.
+func parseQuery(resourceType, base string, values url.Values, strict bool) (query, error) {
+	q := query{resourceType: resourceType, base: base, count: defaultCount, understood: url.Values{}}
 	for _, name := range slices.Sorted(maps.Keys(values)) {
 		for _, value := range values[name] {
 			known, err := q.add(name, value)
@@ -77,7 +78,7 @@ func (q *query) add(name, value string) (known bool, err error) {
 				WithStatus(http.StatusBadRequest)
 		}
 		var c search.Criterion
-		if c, err = search.ParseCriterion(q.resourceType, p, value); err == nil {
+		if c, err = search.ParseCriterion(q.resourceType, p, value, q.base); err == nil {
 			q.criteria = append(q.criteria, c)
 		}
 	}
@@ -107,9 +108,14 @@ func (q *query) addIDs(value string) error {
 	return nil
 }
 
-// setCount takes the greatest page there is for a greater number (FHIR R4 search.html#count).
+// setCount takes the greatest page there is for a greater number (FHIR R4 search.html#count). 0 would ask for the number
+// of matches: since keys of the index may collide, all of them would have to be read for it.
 func (q *query) setCount(value string) error {
 	n, err := strconv.Atoi(value)
+	if err == nil && n == 0 {
+		return fhir.NewError(fhir.CodeNotSupported, "", "_count=0 asks for the number of matches alone, which this server does not count; _count is from 1").
+			WithStatus(http.StatusBadRequest)
+	}
 	if err != nil || n < 1 || q.understood.Has("_count") {
 		return fhir.NewError(fhir.CodeValue, "", "_count is one number from 1")
 	}

@@ -102,17 +102,18 @@ func notFound() error {
 	return fhir.NewError(fhir.CodeNotFound, "", "There is nothing here with this id that this client may read")
 }
 
-// storeError returns what a caller is told about a failed read: that it may work later when the store was down or
-// slow, else that the server is at fault.
+// storeError returns what a caller is told about a failed read: that it may work later when the store did not answer
+// now, else that the server is at fault.
 func storeError(err error) error {
-	if storeIsAway(err) {
+	if mayAnswerLater(err) {
 		return fhir.NewError(fhir.CodeTransient, "", "").WithCause(err)
 	}
 	return err
 }
 
-func storeIsAway(err error) bool {
-	return errors.Is(err, postgres.ErrUnavailable) || errors.Is(err, context.DeadlineExceeded)
+// mayAnswerLater tells whether the store failed for being down, busy or slow.
+func mayAnswerLater(err error) bool {
+	return errors.Is(err, postgres.ErrUnavailable) || errors.Is(err, postgres.ErrBusy) || errors.Is(err, context.DeadlineExceeded)
 }
 
 // encode is json.Marshal without the escapes that only HTML needs: links are there to be pasted.

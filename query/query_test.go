@@ -118,7 +118,7 @@ func (s *server) settlement(n int, readers ...string) *postgres.Settlement {
 	id := func(entry int) referral.UUID {
 		return s.keys.ResourceID(sender, settlement.Digest, accepted, entry)
 	}
-	settlement.Patient = "Patient/" + id(0).String()
+	settlement.Patient, settlement.Request = "Patient/"+id(0).String(), "ServiceRequest/"+id(1).String()
 	identifier := fmt.Sprintf(`"identifier":[{"system":"http://example.org/mrn","value":"SYN-%d"}]`, n)
 	for i, r := range []struct{ resourceType, content string }{
 		{"Patient", identifier + `,"multipleBirthInteger":1`},

@@ -3,7 +3,10 @@ package query_test
 import (
 	"net/http"
 	"regexp"
+	"strings"
 	"testing"
+
+	"github.com/ausbizconsulting/referral-fhir-server/shared/postgres"
 )
 
 func TestReferralForSenderAndRecipient(t *testing.T) {
@@ -19,6 +22,29 @@ func TestReferralForSenderAndRecipient(t *testing.T) {
 		got := regexp.MustCompile(`"settledAt":"[0-9T:.-]+Z"`).ReplaceAllString(w.Body.String(), `"settledAt":"*"`)
 		if w.Code != http.StatusOK || got != want || w.Header().Get("Content-Type") != "application/json" {
 			t.Errorf("%s: got  %d %s\nwant 200 %s", key, w.Code, got, want)
+		}
+	}
+}
+
+// One Bundle may refer two patients to two organisations: neither learns of the other, its patient or its service.
+func TestReferralToTwoTellsEachOfItself(t *testing.T) {
+	t.Parallel()
+	s := newServer(t)
+	settlement := s.settlement(1, recipient)
+	other := s.settlement(2, unrelated).Resources
+	settlement.Readers = []string{recipient, unrelated}
+	settlement.Resources = append(settlement.Resources, other...)
+	id := s.id(s.settle(settlement), sender)
+	names := func(resources ...postgres.Resource) string {
+		return `["` + resources[0].Type + `/` + resources[0].ID.String() + `","` + resources[1].Type + `/` + resources[1].ID.String() + `"]`
+	}
+	for key, want := range map[string]string{
+		"dev-recipient": `"to":["` + recipient + `"],"patient":"` + settlement.Patient + `","service":"Echocardiogram","priority":"urgent","resources":` +
+			names(settlement.Resources[:2]...) + `}`,
+		"dev-other": `"to":["` + unrelated + `"],"resources":` + names(other...) + `}`,
+	} {
+		if w := s.get(key, "/referrals/"+id); w.Code != http.StatusOK || !strings.HasSuffix(w.Body.String(), `"from":"`+sender+`",`+want) {
+			t.Errorf("%s: got  %d %s\nwant 200 … %s", key, w.Code, w.Body, want)
 		}
 	}
 }

@@ -37,7 +37,7 @@ func (s *Server) searchFor(w *fhirhttp.Response, r *http.Request, values url.Val
 	if err := checkType(resourceType); err != nil {
 		return err
 	}
-	q, err := parseQuery(resourceType, values, handlesStrictly(r))
+	q, err := parseQuery(resourceType, s.BaseURL.JoinPath("fhir/").String(), values, handlesStrictly(r))
 	if err != nil {
 		return err
 	}

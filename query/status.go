@@ -28,7 +28,7 @@ func (s *Server) status(w *fhirhttp.Response, r *http.Request) error {
 	defer cancel()
 	submission, found, err := s.Store.Submission(ctx, w.Principal.Org, claimed.Digest)
 	switch {
-	case err != nil && !storeIsAway(err):
+	case err != nil && !mayAnswerLater(err):
 		return err
 	case err != nil:
 		inProgress(w, "accepted; the status cannot be read at the moment", maxRetryAfter)

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -147,6 +148,42 @@ func TestStatusWhileTheStoreRefusesConnections(t *testing.T) {
 	}
 	if w := s.get("dev-sender", "/fhir/_status/"+id); w.Header().Get("X-Progress") != "accepted, not settled yet" {
 		t.Errorf("with the store back: got %d %q", w.Code, w.Header().Get("X-Progress"))
+	}
+}
+
+// A table that somebody holds, such as for a migration, is no reason to tell a sender that its submission failed.
+func TestStatusWhileTheStoreIsLocked(t *testing.T) {
+	t.Parallel()
+	store := pgtest.New(t)
+	s := newServerOn(t, store)
+	id := s.id(s.settle(s.settlement(1)), sender)
+	conn, err := pgx.Connect(t.Context(), store)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(context.Background())
+	if _, err := conn.Exec(t.Context(), "begin; lock table submission, resource"); err != nil {
+		t.Fatal(err)
+	}
+	var waits sync.WaitGroup // of lock_timeout each
+	waits.Go(func() {
+		if w := s.get("dev-sender", "/fhir/_status/"+id); w.Code != http.StatusAccepted || !strings.Contains(w.Header().Get("X-Progress"), "cannot be read") {
+			t.Errorf("status: got %d %q, want 202", w.Code, w.Header().Get("X-Progress"))
+		}
+	})
+	for _, target := range []string{"/referrals/" + id, "/fhir/Patient", "/fhir/Patient/" + referral.UUID{1}.String()} {
+		waits.Go(func() {
+			if w := s.get("dev-sender", target); w.Code != http.StatusServiceUnavailable || w.Header().Get("Retry-After") == "" {
+				t.Errorf("%s: got %d, want 503", target, w.Code)
+			}
+		})
+	}
+	waits.Wait()
+	if _, err := conn.Exec(t.Context(), "rollback"); err != nil {
+		t.Fatal(err)
+	}
+	if w := s.get("dev-sender", "/fhir/_status/"+id); w.Code != http.StatusOK {
+		t.Errorf("with the lock gone: got %d", w.Code)
 	}
 }
 

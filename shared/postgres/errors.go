@@ -27,10 +27,14 @@ func (e *Error) Error() string {
 	return text
 }
 
-// Unwrap returns ErrUnavailable when it is the store as a whole that cannot be used now, whatever is asked of it.
+// Unwrap returns ErrUnavailable when it is the store as a whole that cannot be used now, whatever is asked of it, and
+// ErrBusy when the same may succeed later.
 func (e *Error) Unwrap() error {
-	if e.Connecting || unavailableStates[e.SQLState] || unavailableStates[e.SQLState[:2]] {
+	switch {
+	case e.Connecting || unavailableStates[e.SQLState] || unavailableStates[e.SQLState[:2]]:
 		return ErrUnavailable
+	case busyStates[e.SQLState] || busyStates[e.SQLState[:2]]:
+		return ErrBusy
 	}
 	return nil
 }
@@ -49,9 +53,24 @@ var unavailableStates = map[string]bool{
 	"57P03": true, // starting up
 }
 
+// busyStates are SQLSTATEs, and whole classes of them, that may be gone when the same is tried again.
+var busyStates = map[string]bool{
+	"25P03": true, // idle in the transaction for too long
+	"40001": true, // serialization failure
+	"40P01": true, // deadlock
+	"53":    true, // out of disk, memory or another resource
+	"55P03": true, // a lock was not to be had
+	"57014": true, // cancelled: statement_timeout
+	"58":    true, // the system around PostgreSQL failed
+}
+
 // ErrUnavailable says that the store did not answer or cannot be used now: it is down, unreachable, failing over,
 // or the connection broke. Whether a write that was under way has happened is not known, whatever the driver says.
 var ErrUnavailable = errors.New("the store is unavailable")
+
+// ErrBusy says that the store works but did not do this now, and wrote nothing of it: a lock, a time-out or a resource
+// stood in the way. Trying again may help.
+var ErrBusy = errors.New("the store is busy")
 
 // reduce returns err in terms of Error, ErrUnavailable and the context's errors, with the operation before it, and
 // nil for nil. Nothing of the driver's own text is kept.

@@ -5,7 +5,12 @@ import (
 	"strings"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/ausbizconsulting/referral-fhir-server/shared/referral"
 )
+
+// Reduce makes of an error of the driver one of the package.
+var Reduce = reduce
 
 // ReadSQL, SubmissionSQL and SQL are the statements of Read, Submission and Search.
 const (
@@ -19,6 +24,11 @@ func (s Search) SQL(org string) (string, []any) { return s.sql(org) }
 func WithoutTenantRule(query string) string {
 	query = strings.ReplaceAll(query, mayRead, "($1::text is not null)")
 	return strings.ReplaceAll(query, "(s.org = $1 or s.readers @> array[$1])", "($1::text is not null)")
+}
+
+// SubmissionByPolicy is Submission without what its statement says of organisations.
+func (db *DB) SubmissionByPolicy(ctx context.Context, org string, d referral.Digest) (Submission, bool, error) {
+	return db.submission(ctx, WithoutTenantRule(submissionSQL), org, d)
 }
 
 // As runs query for org and returns how many rows it saw.

@@ -2,12 +2,19 @@ package postgres
 
 import (
 	"context"
+	"database/sql"
+	"database/sql/driver"
 	"embed"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
+	"net"
+	"path"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
 	"github.com/pressly/goose/v3/lock"
@@ -18,6 +25,8 @@ var migrations embed.FS
 
 // Migrate brings the database at url to the newest migration and returns how many it applied. It needs the
 // rights of the tables' owner. Several may run at once: a session lock lets one work and the others find it done.
+// ErrUnavailable says that calling it again may help; any other error that something is wrong with the database or a
+// migration. It names the migration's file and the SQLSTATE, without PostgreSQL's own words, which may quote rows.
 func Migrate(ctx context.Context, url string) (applied int, err error) {
 	config, err := pgx.ParseConfig(url)
 	if err != nil {
@@ -39,7 +48,35 @@ func Migrate(ctx context.Context, url string) (applied int, err error) {
 	}
 	results, err := provider.Up(ctx)
 	if err != nil {
-		return len(results), fmt.Errorf("migrate: %w", err)
+		return len(results), migrateError(err)
 	}
 	return len(results), nil
+}
+
+func migrateError(err error) error {
+	operation := "migrate"
+	if partial, ok := errors.AsType[*goose.PartialError](err); ok {
+		operation += " " + path.Base(partial.Failed.Source.Path)
+	}
+	pg, refused := errors.AsType[*pgconn.PgError](err)
+	switch {
+	case refused && strings.HasPrefix(pg.Code, "42"):
+		// To a reader a missing table says that the store is not there yet; here that a migration is wrong.
+		return errors.New(reduce(operation, err).Error())
+	case refused, lostConnection(err), errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		return reduce(operation, err)
+	}
+	return fmt.Errorf("%s: %w", operation, err) // goose's own, which knows no rows
+}
+
+// lostConnection tells whether err is that of a connection that did not come about or broke.
+func lostConnection(err error) bool {
+	for _, known := range []error{io.EOF, io.ErrUnexpectedEOF, driver.ErrBadConn, sql.ErrConnDone, net.ErrClosed} {
+		if errors.Is(err, known) {
+			return true
+		}
+	}
+	_, connecting := errors.AsType[*pgconn.ConnectError](err)
+	_, network := errors.AsType[net.Error](err)
+	return connecting || network || pgconn.SafeToRetry(err)
 }

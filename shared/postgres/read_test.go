@@ -87,10 +87,14 @@ func TestSubmissionIsForSenderAndAddressedReader(t *testing.T) {
 			for _, i := range resources {
 				versions = append(versions, want.Resources[i].Type+"/"+want.Resources[i].ID.String()+"/_history/1")
 			}
+			service, priority := want.Service, want.Priority
+			if org != sender {
+				service, priority = "", "" // of a request that it may not read
+			}
 			if diff := cmp.Diff(postgres.Submission{
 				Org: sender, Digest: want.Digest, AcceptedAt: want.AcceptedAt, State: want.State, SettledAt: got.SettledAt,
-				Attempts: 1, Readers: want.Readers, BundleType: "transaction", Patient: want.Patient, Service: want.Service,
-				Resources: versions,
+				Attempts: 1, Readers: want.Readers, BundleType: "transaction", Patient: want.Patient, Service: service,
+				Priority: priority, Resources: versions,
 			}, got); diff != "" {
 				t.Errorf("%s, organisation %q (-want +got):\n%s", name, org, diff)
 			}
@@ -99,6 +103,49 @@ func TestSubmissionIsForSenderAndAddressedReader(t *testing.T) {
 		if err != nil || seen == 1 != (resources != nil) {
 			t.Errorf("policy alone, organisation %q: saw %d rows, %v", org, seen, err)
 		}
+	}
+}
+
+// One Bundle may refer two patients to two organisations: neither learns what is the other's.
+func TestSubmissionTellsAReaderOnlyWhatItMayRead(t *testing.T) {
+	t.Parallel()
+	url := pgtest.New(t)
+	s := submission(t, sender, 1, recipient)
+	second := submission(t, sender, 2, unrelated)
+	s.Readers, s.Outcome = []string{recipient, unrelated}, `{"resourceType":"OperationOutcome"}`
+	s.Resources = append(s.Resources, second.Resources...)
+	store(t, open(t, url, postgres.RoleProcessor), s)
+	type view struct {
+		To                                  []string
+		Patient, Service, Priority, Outcome string
+		Resources                           int
+	}
+	wants := map[string]view{
+		sender:    {s.Readers, s.Patient, "Echocardiogram", "urgent", s.Outcome, 6},
+		recipient: {[]string{recipient}, s.Patient, "Echocardiogram", "urgent", "", 3},
+		unrelated: {[]string{unrelated}, "", "", "", "", 3},
+	}
+	text, both := open(t, url, "none"), open(t, url, postgres.RoleQuery)
+	for org, want := range wants {
+		for name, read := range map[string]func() (postgres.Submission, bool, error){
+			"text alone":      func() (postgres.Submission, bool, error) { return text.Submission(t.Context(), org, s.Digest) },
+			"text and policy": func() (postgres.Submission, bool, error) { return both.Submission(t.Context(), org, s.Digest) },
+			"policy alone":    func() (postgres.Submission, bool, error) { return both.SubmissionByPolicy(t.Context(), org, s.Digest) },
+		} {
+			r, found, err := read()
+			got := view{r.Readers, r.Patient, r.Service, r.Priority, r.Outcome, len(r.Resources)}
+			if err != nil || !found {
+				t.Fatalf("%s, organisation %q: got found %v, %v", name, org, found, err)
+			}
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("%s, organisation %q (-want +got):\n%s", name, org, diff)
+			}
+		}
+	}
+	// Who may read the patient but not the request knows that much.
+	execute(t, url, `update resource set readers = $1 where id = $2`, []string{recipient, unrelated}, [16]byte(s.Resources[0].ID))
+	if got, _, err := both.Submission(t.Context(), unrelated, s.Digest); err != nil || got.Patient != s.Patient || got.Service != "" {
+		t.Errorf("reader of the patient: got patient %q, service %q, %v", got.Patient, got.Service, err)
 	}
 }
 
@@ -124,17 +171,30 @@ func settle(t testing.TB, url string, n int, readers ...string) *postgres.Settle
 
 func settleFrom(t testing.TB, db *postgres.DB, org string, n int, readers ...string) *postgres.Settlement {
 	t.Helper()
+	return store(t, db, submission(t, org, n, readers...))
+}
+
+func store(t testing.TB, db *postgres.DB, s *postgres.Settlement) *postgres.Settlement {
+	t.Helper()
+	if settled, err := db.Settle(t.Context(), s); err != nil || !settled[0] {
+		t.Fatalf("settle: %v, %v", settled, err)
+	}
+	return s
+}
+
+func submission(t testing.TB, org string, n int, readers ...string) *postgres.Settlement {
+	t.Helper()
 	s := &postgres.Settlement{
 		Org: org, Client: "test", AcceptedAt: time.UnixMilli(1790000000000 + int64(n)).UTC(), RequestID: "r", KeyKind: referral.KeyHeader,
 		State: referral.Completed, Attempts: 1, Readers: append([]string{}, readers...), BundleType: "transaction",
-		Service: "Echocardiogram", Content: []byte("zstd"), Encoding: "zstd",
+		Service: "Echocardiogram", Priority: "urgent", Content: []byte("zstd"), Encoding: "zstd",
 	}
 	binary.BigEndian.PutUint64(s.Digest[:], uint64(n))
 	copy(s.Digest[8:], org)
 	s.Key = [32]byte(append(s.Digest[:], s.Digest[:]...))
 	identifier := fmt.Sprintf(`"identifier":[{"system":"http://example.org/%s","value":"%d"}]`, org, n)
 	patient := resourceID(org, n, 0)
-	s.Patient = "Patient/" + patient.String()
+	s.Patient, s.Request = "Patient/"+patient.String(), "ServiceRequest/"+resourceID(org, n, 1).String()
 	for i, r := range []struct{ resourceType, content string }{
 		{"Patient", identifier},
 		{"ServiceRequest", identifier + `,"status":"active","subject":{"reference":"` + s.Patient + `"}`},
@@ -148,9 +208,6 @@ func settleFrom(t testing.TB, db *postgres.DB, org string, n int, readers ...str
 			ID: resourceID(org, n, i), Type: r.resourceType, Readers: readers, Content: r.content,
 			Keys: search.Index(resource, func(reference string) string { return reference }),
 		})
-	}
-	if settled, err := db.Settle(t.Context(), s); err != nil || !settled[0] {
-		t.Fatalf("settle submission %d: %v, %v", n, settled, err)
 	}
 	return s
 }

@@ -210,7 +210,7 @@ func keys(t testing.TB, resourceType, param, value string) []search.KeyRange {
 	if !ok {
 		t.Fatalf("%s has no parameter %s", resourceType, param)
 	}
-	c, err := search.ParseCriterion(resourceType, p, value)
+	c, err := search.ParseCriterion(resourceType, p, value, "")
 	if err != nil {
 		t.Fatal(err)
 	}

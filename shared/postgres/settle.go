@@ -27,7 +27,8 @@ type Settlement struct {
 	Attempts   int      // deliveries so far, this one included
 	Readers    []string // organisations that any of it is addressed to
 	BundleType string
-	Patient    string // Patient/id; this and the next two may be empty
+	Request    string // ServiceRequest/id that the next three are of; each of the four may be empty
+	Patient    string // Patient/id
 	Service    string
 	Priority   string
 	Outcome    string     // OperationOutcome, or empty
@@ -49,18 +50,18 @@ type Resource struct {
 
 // settleSQL writes a settlement in one statement, or nothing when its submission is settled already. The block of
 // vids is taken from the database's clock and a sequence, so that no two settlements share one whatever the clocks
-// of the processors say.
+// of the processors say. Keys of the index are hashes: those of one resource may be equal.
 const settleSQL = `
 with s as (
 	insert into submission (org, d, accepted_at, key_kind, key, client, request_id, state, settled_at, attempts,
-		readers, bundle_type, patient, service, priority, resources, outcome, content, encoding, sha256)
+		readers, bundle_type, request, patient, service, priority, resources, outcome, content, encoding, sha256)
 	values ($1, $2, $3, $4, $5, $6, $7, $8, date_trunc('milliseconds', clock_timestamp()), $9,
-		$10, $11, nullif($12, ''), nullif($13, ''), nullif($14, ''), $15, nullif($16, ''), $17, $18, $19)
+		$10, $11, nullif($12, ''), nullif($13, ''), nullif($14, ''), nullif($15, ''), $16, nullif($17, ''), $18, $19, $20)
 	on conflict (org, d) do update set
 		accepted_at = excluded.accepted_at, state = excluded.state, settled_at = excluded.settled_at,
-		attempts = excluded.attempts, readers = excluded.readers, patient = excluded.patient,
-		service = excluded.service, priority = excluded.priority, resources = excluded.resources,
-		outcome = excluded.outcome
+		attempts = excluded.attempts, readers = excluded.readers, request = excluded.request,
+		patient = excluded.patient, service = excluded.service, priority = excluded.priority,
+		resources = excluded.resources, outcome = excluded.outcome
 		where submission.state = 'quarantined'
 	returning settled_at
 ), b as (
@@ -70,11 +71,12 @@ with s as (
 ), r as (
 	insert into resource (id, type, org, readers, version, last_updated, vid, meta, content)
 	select u.id, u.type, $1, string_to_array(u.readers, ','), 1, b.settled_at, b.vid + u.position - 1, u.meta, u.content
-	from b, unnest($20::uuid[], $21::text[], $22::text[], $23::text[], $24::text[])
+	from b, unnest($21::uuid[], $22::text[], $23::text[], $24::text[], $25::text[])
 		with ordinality as u(id, type, readers, meta, content, position)
 ), i as (
 	insert into idx (h, vid)
-	select u.h, b.vid + u.position from b, unnest($25::int8[], $26::int8[]) as u(h, position)
+	select u.h, b.vid + u.position from b, unnest($26::int8[], $27::int8[]) as u(h, position)
+	on conflict do nothing
 ), a as (
 	insert into audit (org, readers, client, action, outcome, entity)
 	select $1, $10, $6, 'C', case $8 when 'completed' then '0' else '4' end, 'submission/' || encode($2, 'hex') from s
@@ -122,7 +124,7 @@ func (s *Settlement) args() []any {
 	}
 	return []any{
 		s.Org, s.Digest[:], s.AcceptedAt, s.KeyKind, s.Key[:], s.Client, s.RequestID, s.State, s.Attempts,
-		nonNil(s.Readers), s.BundleType, s.Patient, s.Service, s.Priority, versions, s.Outcome, s.Content, s.Encoding, s.SHA256[:],
+		nonNil(s.Readers), s.BundleType, s.Request, s.Patient, s.Service, s.Priority, versions, s.Outcome, s.Content, s.Encoding, s.SHA256[:],
 		ids, types, readers, metas, contents, keys, positions,
 	}
 }

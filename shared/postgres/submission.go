@@ -9,7 +9,8 @@ import (
 	"github.com/ausbizconsulting/referral-fhir-server/shared/referral"
 )
 
-// Submission is what a submission came to.
+// Submission is what a submission came to. One Bundle may be addressed to several organisations: each sees of it only
+// what it may read of its resources, and of the organisations only the sender and itself.
 type Submission struct {
 	Org        string // of the sender
 	Digest     referral.Digest
@@ -17,36 +18,47 @@ type Submission struct {
 	State      referral.State
 	SettledAt  time.Time
 	Attempts   int
-	Readers    []string // organisations that any of it is addressed to
+	Readers    []string // organisations that any of it is addressed to; for one of them itself alone
 	BundleType string
-	Patient    string // Patient/id; this and the next two may be empty
-	Service    string // what is asked for, in the sender's words
-	Priority   string
+	Patient    string   // Patient/id; this and the next two may be empty, and are for who may not read what they are of
+	Service    string   // what is asked for, in the sender's words
+	Priority   string   // ServiceRequest.priority
 	Resources  []string // Type/id/_history/version, in the order of the Bundle's entries; for a reader those it may read
-	Outcome    string   // OperationOutcome, or empty
+	Outcome    string   // OperationOutcome, or empty; for the sender alone
 }
 
+// submissionSQL gives a reader what follows from the resources v that it may read. Who reads the request knows its
+// subject, too.
 const submissionSQL = `
-select s.org, s.d, s.accepted_at, s.state, s.settled_at, s.attempts, s.readers, s.bundle_type,
-	coalesce(s.patient, ''), coalesce(s.service, ''), coalesce(s.priority, ''), coalesce(s.outcome, ''),
-	case when s.org = $1 then s.resources else array(
-		select u.version
-		from unnest(s.resources) with ordinality u(version, position)
-		cross join lateral (select from resource r where r.id = split_part(u.version, '/', 2)::uuid and ` + mayRead + ` limit 1) r
-		order by u.position
-	) end
+select s.org, s.d, s.accepted_at, s.state, s.settled_at, s.attempts, s.bundle_type,
+	case when s.org = $1 then s.readers else array[$1] end,
+	case when s.org = $1 or v.names && array[s.request, s.patient] then coalesce(s.patient, '') else '' end,
+	case when s.org = $1 or s.request = any (v.names) then coalesce(s.service, '') else '' end,
+	case when s.org = $1 or s.request = any (v.names) then coalesce(s.priority, '') else '' end,
+	case when s.org = $1 then coalesce(s.outcome, '') else '' end,
+	case when s.org = $1 then s.resources else coalesce(v.versions, '{}') end
 from submission s
+cross join lateral (
+	select array_agg(u.version order by u.position) as versions, array_agg(split_part(u.version, '/_history/', 1)) as names
+	from unnest(s.resources) with ordinality u(version, position)
+	cross join lateral (select from resource r where r.id = split_part(u.version, '/', 2)::uuid and ` + mayRead + ` limit 1) r
+	where s.org <> $1
+) v
 where s.d = $2 and (s.org = $1 or s.readers @> array[$1])`
 
 // Submission returns the submission with digest d that org sent or is addressed by; found is false for any other and
 // for one that has no row yet. Errors are those of the package.
 func (db *DB) Submission(ctx context.Context, org string, d referral.Digest) (s Submission, found bool, err error) {
-	err = db.as(ctx, org, submissionSQL, []any{org, d[:]}, func(rows pgx.Rows) error {
+	return db.submission(ctx, submissionSQL, org, d)
+}
+
+func (db *DB) submission(ctx context.Context, query, org string, d referral.Digest) (s Submission, found bool, err error) {
+	err = db.as(ctx, org, query, []any{org, d[:]}, func(rows pgx.Rows) error {
 		for rows.Next() {
 			found = true
 			var digest []byte
-			if err := rows.Scan(&s.Org, &digest, &s.AcceptedAt, &s.State, &s.SettledAt, &s.Attempts, &s.Readers, &s.BundleType,
-				&s.Patient, &s.Service, &s.Priority, &s.Outcome, &s.Resources); err != nil {
+			if err := rows.Scan(&s.Org, &digest, &s.AcceptedAt, &s.State, &s.SettledAt, &s.Attempts, &s.BundleType,
+				&s.Readers, &s.Patient, &s.Service, &s.Priority, &s.Outcome, &s.Resources); err != nil {
 				return err
 			}
 			copy(s.Digest[:], digest)

@@ -33,8 +33,9 @@ const maxAlternatives = 100
 
 // ParseCriterion returns the criterion of p in resourceType with value, as it stands in a URL after percent-decoding
 // (FHIR R4 search.html#token, #reference and #escaping). A token is code, system|code or |code; a reference is id,
-// Type/id or a URL. The error is a *fhir.Error with code value, not-supported or too-costly.
-func ParseCriterion(resourceType string, p Param, value string) (Criterion, error) {
+// Type/id or a URL, which below base, such as https://example.org/fhir/, means Type/id as well; base may be empty. The
+// error is a *fhir.Error with code value, not-supported or too-costly.
+func ParseCriterion(resourceType string, p Param, value, base string) (Criterion, error) {
 	values := split(value, ',')
 	if len(values) > maxAlternatives {
 		return Criterion{}, fhir.NewError(fhir.CodeTooCostly, "", "The search parameter "+p.Name+" has too many alternatives")
@@ -46,7 +47,7 @@ func ParseCriterion(resourceType string, p Param, value string) (Criterion, erro
 		case Token:
 			err = c.addToken(resourceType, v)
 		case Reference:
-			err = c.addReference(resourceType, v)
+			err = c.addReference(resourceType, v, base)
 		}
 		if err != nil {
 			return Criterion{}, err
@@ -77,12 +78,15 @@ func (c *Criterion) addToken(resourceType, value string) error {
 	return nil
 }
 
-func (c *Criterion) addReference(resourceType, value string) error {
+func (c *Criterion) addReference(resourceType, value, base string) error {
 	target, ok := unescape(value)
 	if !ok || target == "" {
 		return c.malformed()
 	}
 	targets := []string{target}
+	if local, ok := strings.CutPrefix(target, base); ok && base != "" {
+		targets = append(targets, local)
+	}
 	if !strings.Contains(target, "/") {
 		if len(c.param.Target) == 0 {
 			return fhir.NewError(fhir.CodeValue, "", "The search parameter "+c.param.Name+" needs a type before the id")

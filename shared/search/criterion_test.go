@@ -16,6 +16,7 @@ import (
 const (
 	patientID = "0199a2b3-c4d5-7e6f-8a9b-0c1d2e3f4a5b"
 	otherID   = "0199a2b3-c4d5-7e6f-8a9b-0c1d2e3f4a5c"
+	base      = "https://referral.example/fhir/"
 )
 
 func TestCriterionFindsWhatIndexWrites(t *testing.T) {
@@ -23,6 +24,7 @@ func TestCriterionFindsWhatIndexWrites(t *testing.T) {
 		patient = `{"resourceType":"Patient","identifier":[{"system":"http://example.org/mrn","value":"A1"},{"value":"a,b|c$d\\e"}]}`
 		request = `{"resourceType":"ServiceRequest","identifier":[{"system":"http://example.org/order","value":"7"}],"subject":{"reference":"Patient/` + patientID + `"}}`
 		foreign = `{"resourceType":"Task","for":{"reference":"https://example.org/fhir/Patient/9"}}`
+		literal = `{"resourceType":"ServiceRequest","subject":{"reference":"` + base + `Patient/` + patientID + `"}}`
 		group   = `{"resourceType":"ServiceRequest","subject":{"reference":"Group/` + patientID + `"}}`
 	)
 	for _, test := range []struct {
@@ -47,6 +49,14 @@ func TestCriterionFindsWhatIndexWrites(t *testing.T) {
 		{"patient that is a group", group, "patient", patientID, false},
 		{"reference elsewhere", foreign, "patient", "https://example.org/fhir/Patient/9", true},
 		{"reference elsewhere by its id", foreign, "patient", "9", false},
+		{"reference by its URL here", request, "patient", base + "Patient/" + patientID, true},
+		{"one of two by its URL here", request, "patient", otherID + "," + base + "Patient/" + patientID, true},
+		{"URL here that was stored as it is", literal, "patient", base + "Patient/" + patientID, true},
+		{"URL here of another id", request, "patient", base + "Patient/" + otherID, false},
+		{"URL here of another type", request, "patient", base + "Group/" + patientID, false},
+		{"id alone at the base", request, "patient", base + patientID, false},
+		{"the same path elsewhere", request, "patient", "https://example.org/fhir/Patient/" + patientID, false},
+		{"a host that begins like this one", request, "patient", "https://referral.example.evil.org/fhir/Patient/" + patientID, false},
 		{"parameter without an element", `{"resourceType":"Task","status":"requested"}`, "patient", patientID, false},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -106,7 +116,7 @@ func TestParseCriterionRefuses(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			p, _ := search.Lookup("ServiceRequest", test.param)
-			_, err := search.ParseCriterion("ServiceRequest", p, test.value)
+			_, err := search.ParseCriterion("ServiceRequest", p, test.value, base)
 			if err == nil || fhir.CodeOf(err) != test.want {
 				t.Errorf("got %v, want code %s", err, test.want)
 			}
@@ -145,7 +155,7 @@ func criterion(t testing.TB, resourceType, param, value string) search.Criterion
 	if !ok {
 		t.Fatalf("%s has no parameter %s", resourceType, param)
 	}
-	c, err := search.ParseCriterion(resourceType, p, value)
+	c, err := search.ParseCriterion(resourceType, p, value, base)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,5 +2,5 @@
 // read, and the 64-bit hashes by which the store finds them.
 //
 // It promises that what Index writes is what Criterion finds, and that a match by hash is confirmed by Match on the
-// resource itself, since hashes may collide. It knows no SQL and no tenants but in List.
+// resource itself, since hashes may collide. It knows no SQL and no tenants but in ListHash.
 package search

@@ -7,36 +7,50 @@ import (
 	"strings"
 )
 
-// lowBits of a hash belong to what a search may leave open: the system of a token.
-const lowBits = 24
+// A key's two highest bits are its kind, so that whatever a caller puts into tokens and references, it cannot make
+// the key of another kind.
+type kind uint64
 
-const lowMask = 1<<lowBits - 1
+const (
+	tokenKey     kind = 0
+	referenceKey kind = 1
+	listKey      kind = 2
+)
 
-// TokenHash is the index key of a token: 40 bits of type, parameter and code, then 24 bits of the system, so that
-// system|code is one key and a code in any system is the range of its low bits.
+// kindBits is how far the kind is from the end of a key.
+const kindBits = 62
+
+func (k kind) key(h uint64) int64 { return int64(uint64(k)<<kindBits | h&(1<<kindBits-1)) }
+
+// lowMask has the 24 low bits of a key, which belong to what a search may leave open: the system of a token.
+const lowMask = 1<<24 - 1
+
+// TokenHash is the index key of a token: the kind, 38 bits of type, parameter and code, then 24 bits of the system, so
+// that system|code is one key and a code in any system is the range of its low bits.
 func TokenHash(resourceType, param, system, code string) int64 {
-	return hash("token", resourceType, param, code)&^lowMask | hash("system", system)&lowMask
+	return tokenKey.key(hash("token", resourceType, param, code)&^lowMask | hash("system", system)&lowMask)
 }
 
-// ReferenceHash is the index key of a reference, such as Patient/0199…: the first 40 bits of the target's UUIDv7
-// time, so that the references of one referral lie together, then 24 bits of type, parameter and target. A target
-// that is not on this server is hashed whole.
+// ReferenceHash is the index key of a reference, such as Patient/0199…: the kind in place of the two highest bits of
+// the target's UUIDv7 time, which are 0 until the year 4199, the next 38 bits of it, so that the references of one
+// referral lie together, then 24 bits of type, parameter and target. A target that is not on this server is hashed
+// whole.
 func ReferenceHash(resourceType, param, target string) int64 {
 	h := hash("reference", resourceType, param, target)
 	_, id, _ := strings.Cut(target, "/")
 	var time [8]byte
 	if len(id) == 36 && id[14] == '7' {
 		if _, err := hex.Decode(time[:5], []byte(id[0:8]+id[9:11])); err == nil {
-			return int64(binary.BigEndian.Uint64(time[:])) | h&lowMask
+			h = binary.BigEndian.Uint64(time[:]) | h&lowMask
 		}
 	}
-	return h
+	return referenceKey.key(h)
 }
 
 // ListHash is the index key under which an organisation's submissions are listed.
-func ListHash(org string) int64 { return hash("list", org) }
+func ListHash(org string) int64 { return listKey.key(hash("list", org)) }
 
-func hash(parts ...string) int64 {
+func hash(parts ...string) uint64 {
 	h := sha256.New()
 	var length [4]byte
 	for _, part := range parts {
@@ -45,5 +59,5 @@ func hash(parts ...string) int64 {
 		_, _ = h.Write([]byte(part))
 	}
 	var sum [sha256.Size]byte
-	return int64(binary.BigEndian.Uint64(h.Sum(sum[:0])))
+	return binary.BigEndian.Uint64(h.Sum(sum[:0]))
 }

@@ -35,6 +35,7 @@ create table submission (
 	attempts     int         not null check (attempts > 0),                       -- deliveries until it settled
 	readers      text[]      not null default '{}',
 	bundle_type  text        not null,
+	request      text,                                -- ServiceRequest/id that the next three are of
 	patient      text,                                -- Patient/id
 	service      text,                                -- what is asked for, in the sender's words
 	priority     text,
