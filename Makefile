@@ -67,6 +67,17 @@ schemas: ## compile schemas/r4 anew: make schemas PACKAGES='folder or .tgz …'
 	@test -n "$(PACKAGES)" || { echo "make schemas needs PACKAGES, such as hl7.fhir.r4.examples-4.0.1.tgz; see schemas/README.md"; exit 1; }
 	$(GO) run ./schemas/compile -out schemas/r4 $(PACKAGES)
 
+.PHONY: bench
+bench: deps ## measure the whole server on this machine, about a minute; results also in build/bench.json
+	@$(GO) build -o $(BIN)/ ./infra/server ./infra/bench
+	@$(BIN)/bench -server $(BIN)/server -json $(BIN)/bench.json
+
+.PHONY: bench-compare
+bench-compare: deps ## measure, and compare with earlier results: make bench-compare OLD=file.json
+	@test -n "$(OLD)" || { echo "make bench-compare needs OLD, a bench.json of an earlier run"; exit 1; }
+	@$(GO) build -o $(BIN)/ ./infra/server ./infra/bench
+	@$(BIN)/bench -server $(BIN)/server -old $(OLD)
+
 .PHONY: fuzz
 fuzz: ## run every fuzz target for FUZZTIME (60s)
 	@set -e; for package in $$($(GO) list ./...); do \

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
@@ -53,7 +54,7 @@ func measure(ctx context.Context, binary string, each time.Duration) (rows []Row
 	if err != nil {
 		return nil, err
 	}
-	defer s.stop()
+	defer func() { err = errors.Join(err, s.stop()) }()
 	b := &bench{stack: s, client: newClient(s.base), each: each}
 	if b.store, err = pgxpool.New(ctx, s.env["DATABASE_URL"]); err != nil {
 		return nil, err
@@ -106,7 +107,7 @@ func (b *bench) submissions(clients int) func(context.Context, int) error {
 		generators[i] = generate.New(rand.Uint64())
 	}
 	return func(ctx context.Context, i int) error {
-		_, _, err := b.client.do(ctx, http.MethodPost, b.base+"/fhir", generators[i].Bundle(generate.Options{Entries: entries}), http.StatusAccepted)
+		_, err := b.client.do(ctx, http.MethodPost, b.base+"/fhir", generators[i].Bundle(generate.Options{Entries: entries}), http.StatusAccepted)
 		return err
 	}
 }
@@ -208,7 +209,7 @@ func (b *bench) settleAt(ctx context.Context, rate float64) error {
 // reads polls the status of one submission and reads one resource of it.
 func (b *bench) reads(ctx context.Context) error {
 	body := generate.New(rand.Uint64()).Bundle(generate.Options{Entries: entries})
-	header, _, err := b.client.do(ctx, http.MethodPost, b.base+"/fhir", body, http.StatusAccepted)
+	header, err := b.client.do(ctx, http.MethodPost, b.base+"/fhir", body, http.StatusAccepted)
 	if err != nil {
 		return err
 	}
@@ -222,7 +223,7 @@ func (b *bench) reads(ctx context.Context) error {
 	}
 	for name, url := range map[string]string{"status polls, 8 clients": status, "reads, 8 clients": b.base + "/fhir/Patient/" + id} {
 		r, err := load(ctx, 8, b.each/2, func(ctx context.Context, _ int) error {
-			_, _, err := b.client.do(ctx, http.MethodGet, url, nil, http.StatusOK)
+			_, err := b.client.do(ctx, http.MethodGet, url, nil, http.StatusOK)
 			return err
 		})
 		if err != nil {

@@ -58,8 +58,8 @@ func startStack(ctx context.Context, binary, dir string) (*stack, error) {
 		}
 		time.Sleep(5 * time.Millisecond)
 	}
-	s.stop()
-	return nil, fmt.Errorf("the server was not ready within a minute:\n%s", s.output)
+	err := s.stop()
+	return nil, errors.Join(fmt.Errorf("the server was not ready within a minute:\n%s", s.output), err)
 }
 
 func (s *stack) readEnv(path string) error {

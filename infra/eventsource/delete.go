@@ -13,13 +13,16 @@ import (
 const (
 	deleteAttempts = 3
 	deleteTimeout  = 10 * time.Second // for all attempts together
+	lastDeletes    = time.Second      // for those under way, or still to come, when work is cancelled
 )
 
-// delete deletes settled messages, trying again those that were not. Their work is done, so it goes on when
-// work is cancelled, for a time of its own; what remains then is delivered again.
+// delete deletes settled messages, trying again those that were not. Their work is done, so it goes on for a
+// moment when work is cancelled; what remains then is delivered again.
 func (m *mapping) delete(work context.Context, done []types.Message) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(work), deleteTimeout)
 	defer cancel()
+	cancelled := context.AfterFunc(work, func() { time.AfterFunc(lastDeletes, cancel) })
+	defer cancelled()
 	pause := newBackoff()
 	for attempt := 1; ; attempt++ {
 		var err error

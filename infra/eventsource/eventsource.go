@@ -58,7 +58,8 @@ type mapping struct {
 }
 
 // Run polls until ctx ends. Then it takes no new work, waits for the invocations in progress and the
-// deletes of what they settled, and returns nil; after Grace it cancels the context of those invocations.
+// deletes of what they settled, and returns nil; after Grace it cancels the context of those invocations, and
+// the deletes a second later.
 // A message that was cut short is delivered again. An endpoint that cannot be reached is tried until it
 // can; Run returns an error only for a Config that cannot work.
 func Run(ctx context.Context, c Config) error {

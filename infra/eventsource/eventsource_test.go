@@ -29,6 +29,7 @@ type fakeQueue struct {
 	deleted        []string
 	failingDeletes int // whole calls that fail
 	partialDeletes int // calls of which the first entry fails
+	hangingDeletes bool
 	unreachable    int // receives that fail
 	receives       int
 }
@@ -63,7 +64,11 @@ func (q *fakeQueue) ReceiveMessage(ctx context.Context, in *sqs.ReceiveMessageIn
 	}
 }
 
-func (q *fakeQueue) DeleteMessageBatch(_ context.Context, in *sqs.DeleteMessageBatchInput, _ ...func(*sqs.Options)) (*sqs.DeleteMessageBatchOutput, error) {
+func (q *fakeQueue) DeleteMessageBatch(ctx context.Context, in *sqs.DeleteMessageBatchInput, _ ...func(*sqs.Options)) (*sqs.DeleteMessageBatchOutput, error) {
+	if q.hangingDeletes {
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.failingDeletes > 0 {
@@ -208,6 +213,21 @@ func TestStopFinishesWorkInProgress(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestStopDoesNotWaitForDeletes stops while the queue does not answer deletes.
+func TestStopDoesNotWaitForDeletes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := &fakeQueue{batches: [][]string{{"a"}}, hangingDeletes: true}
+		begin := time.Now()
+		run(t, q, time.Second, eventsource.Config{Grace: 3 * time.Second,
+			Handler: func(context.Context, events.SQSEvent) (events.SQSEventResponse, error) {
+				return events.SQSEventResponse{}, nil
+			}})
+		if took := time.Since(begin); took > 6*time.Second {
+			t.Errorf("stopped after %v, want the second it ran, the grace and a second more", took)
+		}
+	})
 }
 
 func TestUnreachableQueueIsToldOnce(t *testing.T) {

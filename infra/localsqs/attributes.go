@@ -70,6 +70,9 @@ func readSettings(attributes map[string]string) (*settings, error) {
 				return nil, errInvalidAttributeName(name)
 			}
 		}
+		if !validContent(value) {
+			return nil, errInvalidAttributeValue(name)
+		}
 		if value != "" {
 			s.explicit[name] = value
 		}

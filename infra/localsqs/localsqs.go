@@ -51,7 +51,9 @@ type Server struct {
 	sends   chan *sendJob // to the writer, which lets concurrent sends share a commit
 	closing chan struct{}
 	closed  sync.Once
-	work    sync.WaitGroup // writer and sweeper
+	work    sync.WaitGroup  // writer and sweeper
+	life    context.Context // of what they do in the database
+	end     context.CancelFunc
 
 	mu     sync.RWMutex
 	queues map[string]*queue // by name; guarded by mu
@@ -85,16 +87,25 @@ func New(ctx context.Context, c Config) (*Server, error) {
 	if err := s.loadQueues(ctx); err != nil {
 		return nil, err
 	}
+	// Stored or failed, an accepted send is answered: its work ends with Close, not with ctx.
+	s.life, s.end = context.WithCancel(context.WithoutCancel(ctx))
 	s.work.Go(s.writeSends)
 	s.work.Go(s.sweep)
 	return s, nil
 }
 
+// closeTimeout is how long sends under way may take once the Server closes. They fail then, if the database hangs.
+const closeTimeout = time.Second
+
 // Close ends long polls with an empty answer, refuses further sends and receives, and returns when the
-// sends under way are stored. Call it before shutting down the HTTP server, which waits for long polls.
+// sends under way are stored, or have failed after closeTimeout. Call it before shutting down the HTTP server, which
+// waits for long polls.
 func (s *Server) Close() {
 	s.closed.Do(func() { close(s.closing) })
+	late := time.AfterFunc(closeTimeout, s.end)
+	defer late.Stop()
 	s.work.Wait()
+	s.end()
 }
 
 // asyncCommit makes the transaction it runs in return before its commit is on disk.

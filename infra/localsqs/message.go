@@ -3,6 +3,7 @@ package localsqs
 import (
 	"regexp"
 	"strings"
+	"unicode/utf8"
 )
 
 const (
@@ -63,6 +64,9 @@ func (m *outgoing) check(limit int) error {
 		if name != "AWSTraceHeader" || a.DataType != "String" || a.StringValue == nil {
 			return errInvalidParameter("The message system attribute must be AWSTraceHeader of type String.")
 		}
+		if !validContent(*a.StringValue) {
+			return errInvalidMessageContents()
+		}
 	}
 	if m.size() > limit {
 		return errInvalidParameter("One or more parameters are invalid. Reason: Message must be shorter than %d bytes.", limit)
@@ -75,16 +79,16 @@ func (a attributeValue) check(name string) error {
 	switch {
 	case len(name) > 256, !attributeName.MatchString(name), strings.HasPrefix(lower, "aws."), strings.HasPrefix(lower, "amazon."):
 		return errInvalidParameter("A message attribute's name is invalid.")
-	case len(a.DataType) > 256, !dataType.MatchString(a.DataType):
+	case len(a.DataType) > 256, !dataType.MatchString(a.DataType), !validContent(a.DataType):
 		return errInvalidParameter("The type of message attribute '%s' is invalid.", name)
+	case a.StringValue != nil && !validContent(*a.StringValue):
+		return errInvalidMessageContents()
 	case strings.HasPrefix(a.DataType, "Binary"):
 		if len(a.BinaryValue) == 0 {
 			return errInvalidParameter("The message attribute '%s' must contain a non-empty BinaryValue.", name)
 		}
 	case a.StringValue == nil || *a.StringValue == "":
 		return errInvalidParameter("The message attribute '%s' must contain a non-empty StringValue.", name)
-	case !validContent(*a.StringValue):
-		return errInvalidMessageContents()
 	}
 	return nil
 }
@@ -112,6 +116,9 @@ func (m *outgoing) traceHeader() *string {
 // validContent applies the rule of SQS message quotas: content characters,
 // #x9 | #xA | #xD | #x20 to #xD7FF | #xE000 to #xFFFD | #x10000 to #x10FFFF.
 func validContent(s string) bool {
+	if !utf8.ValidString(s) {
+		return false
+	}
 	for _, r := range s {
 		if r < 0x20 && r != '\t' && r != '\n' && r != '\r' || r == 0xfffe || r == 0xffff {
 			return false

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"regexp"
 	"strings"
 	"unicode/utf8"
 )
@@ -110,14 +111,18 @@ func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 
 // signer reads the access key id from a Signature Version 4 header:
 // AWS4-HMAC-SHA256 Credential=AKID/date/region/sqs/aws4_request, …
+// Nothing is checked here, but what can be no access key id, and may be no text that PostgreSQL stores, is anonymous.
 func signer(r *http.Request) caller {
 	_, credential, _ := strings.Cut(r.Header.Get("Authorization"), "Credential=")
 	id, _, _ := strings.Cut(credential, "/")
-	if id == "" {
+	if !accessKeyID.MatchString(id) {
 		id = "anonymous"
 	}
 	return caller(id)
 }
+
+// accessKeyID is IAM's rule (API reference, AccessKey), without its least length: local endpoints are given short ones.
+var accessKeyID = regexp.MustCompile(`^\w{1,128}$`)
 
 // fail answers with err in SQS's form; see "Error handling" of the AWS JSON 1.0 protocol and its
 // awsQueryCompatible trait for x-amzn-query-error.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 	"github.com/aws/smithy-go"
@@ -83,6 +84,9 @@ func TestSendMessageRefuses(t *testing.T) {
 	named := func(name, kind, value string) map[string]types.MessageAttributeValue {
 		return map[string]types.MessageAttributeValue{name: {DataType: &kind, StringValue: &value}}
 	}
+	trace := func(value string) map[string]types.MessageSystemAttributeValue {
+		return map[string]types.MessageSystemAttributeValue{"AWSTraceHeader": {DataType: aws.String("String"), StringValue: &value}}
+	}
 	for _, c := range []struct {
 		name string
 		in   sqs.SendMessageInput
@@ -108,6 +112,12 @@ func TestSendMessageRefuses(t *testing.T) {
 		{"attribute name with two periods", sqs.SendMessageInput{MessageBody: aws.String("a"), MessageAttributes: named("a..b", "String", "v")}, "InvalidParameterValue"},
 		{"attribute type", sqs.SendMessageInput{MessageBody: aws.String("a"), MessageAttributes: named("n", "Text", "v")}, "InvalidParameterValue"},
 		{"attribute content", sqs.SendMessageInput{MessageBody: aws.String("a"), MessageAttributes: named("n", "String", "a\x01")}, "InvalidMessageContents"},
+		{"NUL in the trace header", sqs.SendMessageInput{MessageBody: aws.String("a"), MessageSystemAttributes: trace("Root=\x00")}, "InvalidMessageContents"},
+		{"no UTF-8 in the trace header", sqs.SendMessageInput{MessageBody: aws.String("a"), MessageSystemAttributes: trace("Root=\xff")}, ""}, // the SDK sends U+FFFD
+		{"NUL in an attribute's type", sqs.SendMessageInput{MessageBody: aws.String("a"), MessageAttributes: named("n", "String.\x00", "v")}, "InvalidParameterValue"},
+		{"NUL beside a binary value", sqs.SendMessageInput{MessageBody: aws.String("a"), MessageAttributes: map[string]types.MessageAttributeValue{
+			"n": {DataType: aws.String("Binary"), BinaryValue: []byte{0}, StringValue: aws.String("\x00")},
+		}}, "InvalidMessageContents"},
 		{"absent queue", sqs.SendMessageInput{QueueUrl: aws.String(*queue + "x"), MessageBody: aws.String("a")}, "AWS.SimpleQueueService.NonExistentQueue"},
 		{"no queue's URL", sqs.SendMessageInput{QueueUrl: aws.String("http://127.0.0.1:9324/referrals"), MessageBody: aws.String("a")}, "InvalidAddress"},
 	} {
@@ -133,6 +143,21 @@ func code(err error) string {
 		return err.Error()
 	}
 	return api.ErrorCode()
+}
+
+// TestSenderIsText sends with an access key id that PostgreSQL would not store.
+func TestSenderIsText(t *testing.T) {
+	client := start(t)
+	queue := createQueue(t, client, "referrals", nil)
+	_, err := client.SendMessage(t.Context(), &sqs.SendMessageInput{QueueUrl: queue, MessageBody: aws.String("a")}, func(o *sqs.Options) {
+		o.Credentials = credentials.NewStaticCredentialsProvider("AK\xff", "secret", "")
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := receiveOne(t, client, queue).Attributes["SenderId"]; got != "anonymous" {
+		t.Errorf("got sender %q, want anonymous", got)
+	}
 }
 
 func TestSendMessageBatchFailsPerEntry(t *testing.T) {

@@ -26,7 +26,7 @@ func (s *Server) sweep() {
 }
 
 func (s *Server) sweepOnce() {
-	ctx, cancel := context.WithTimeout(context.Background(), writeTimeout)
+	ctx, cancel := context.WithTimeout(s.life, writeTimeout)
 	defer cancel()
 	for _, q := range s.allQueues() {
 		if _, err := s.db.Exec(ctx, deleteExpired, q.id, s.now().Add(-q.settings.Load().retention)); err != nil {

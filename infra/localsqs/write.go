@@ -2,8 +2,12 @@ package localsqs
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
 )
 
 // writeSends stores jobs until Close. The jobs that wait when it becomes free share one insert and thus one
@@ -15,11 +19,7 @@ func (s *Server) writeSends() {
 		case <-s.closing:
 			return
 		case job := <-s.sends:
-			jobs := s.gather(job)
-			err := s.insert(jobs)
-			for _, job := range jobs {
-				job.done <- err
-			}
+			s.write(s.gather(job))
 		}
 	}
 }
@@ -39,6 +39,28 @@ func (s *Server) gather(first *sendJob) []*sendJob {
 		}
 	}
 	return jobs
+}
+
+// write stores the jobs and tells each how it ended. What PostgreSQL will not have of one is stored without it: no
+// sender's message fails for another's.
+func (s *Server) write(jobs []*sendJob) {
+	err := s.insert(jobs)
+	if len(jobs) > 1 && refused(err) {
+		for _, job := range jobs {
+			job.done <- s.insert([]*sendJob{job})
+		}
+		return
+	}
+	for _, job := range jobs {
+		job.done <- err
+	}
+}
+
+// refused tells whether err is about what was to be stored: a data exception, a constraint, a limit (PostgreSQL
+// errcodes-appendix.html, classes 22, 23 and 54).
+func refused(err error) bool {
+	pg, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && slices.Contains([]string{"22", "23", "54"}, pg.Code[:2])
 }
 
 const insertMessages = `
@@ -71,10 +93,10 @@ func (c *columns) add(r row) {
 	c.visibleAts = append(c.visibleAts, r.sentAt.Add(r.delay))
 }
 
-// insert stores the jobs' rows in one commit and wakes whom they concern. It belongs to no single request,
-// hence the context of its own.
+// insert stores the jobs' rows in one commit and wakes whom they concern. It belongs to no single request, but to
+// the Server.
 func (s *Server) insert(jobs []*sendJob) error {
-	ctx, cancel := context.WithTimeout(context.Background(), writeTimeout)
+	ctx, cancel := context.WithTimeout(s.life, writeTimeout)
 	defer cancel()
 	var c columns
 	for _, job := range jobs {

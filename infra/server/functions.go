@@ -3,9 +3,9 @@ package main
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"net/http"
 	"path/filepath"
-	"sync"
 	"time"
 
 	"github.com/ausbizconsulting/referral-fhir-server/infra/eventsource"
@@ -26,6 +26,18 @@ type functions struct {
 	settle eventsource.Handler // processor
 }
 
+// invocationTimeout is for a batch: its joint transaction, which may take as long as one message, and what is then
+// still to be settled one by one.
+func invocationTimeout(message time.Duration) time.Duration { return 3 * message }
+
+// visibilityTimeout is how long a received message is hidden. AWS asks for six times the invocation's time-out, to
+// leave room for Lambda's own tries while it throttles the function. Here the poller that received a batch invokes the
+// function at once and for no longer than that, so twice is ample, and what a crash had in hand comes back soon.
+func visibilityTimeout(message time.Duration) time.Duration { return 2 * invocationTimeout(message) }
+
+// gatewayTimeout is what API Gateway gives a function to answer a request.
+const gatewayTimeout = 30 * time.Second
+
 func (s *server) functions(ctx context.Context, storeURL string) (functions, error) {
 	reader, err := s.open(storeURL, postgres.RoleQuery)
 	if err != nil {
@@ -33,7 +45,12 @@ func (s *server) functions(ctx context.Context, storeURL string) (functions, err
 	}
 	referrals := sqsqueue.New(s.queue.client, s.queue.url)
 	f := functions{api: http.NewServeMux()}
-	fhirhttp.RegisterHealth(f.api, fhirhttp.Parts{"queue": referrals.Ready, "store": reader.Ready})
+	fhirhttp.RegisterHealth(f.api, fhirhttp.Parts{"queue": referrals.Ready, "store": func(ctx context.Context) error {
+		if !s.isSettling() {
+			return postgres.ErrUnavailable
+		}
+		return reader.Ready(ctx)
+	}})
 	if s.settings.lambdaDir != "" {
 		return f, s.hostBootstraps(ctx, &f, storeURL)
 	}
@@ -52,7 +69,7 @@ func (s *server) functions(ctx context.Context, storeURL string) (functions, err
 	f.settle = processor.New(processor.Config{
 		Store: writer, Blobs: s.blobs, Keys: s.keys, Log: s.log, Observe: s.metrics.delivery,
 		Delay:       sqsqueue.Delay(s.queue.client, s.queue.url),
-		ItemTimeout: s.settings.messageTimeout * 9 / 10, // before the invocation's own end
+		ItemTimeout: s.settings.messageTimeout,
 	}).HandleSQS
 	return f, nil
 }
@@ -63,19 +80,19 @@ func (s *server) http() fhirhttp.Server {
 
 // hostBootstraps runs the three functions as Lambda does, from what make lambda built.
 func (s *server) hostBootstraps(ctx context.Context, f *functions, storeURL string) error {
-	start := func(name string) (*lambdahost.Function, error) {
+	start := func(name string, timeout time.Duration) (*lambdahost.Function, error) {
 		function, err := lambdahost.Start(ctx, lambdahost.Config{
 			Bootstrap: filepath.Join(s.settings.lambdaDir, name, "bootstrap"), Env: s.environment(storeURL),
-			Concurrency: s.settings.workers, Timeout: s.settings.messageTimeout, Log: s.log,
+			Concurrency: s.settings.workers, Timeout: timeout, Log: s.log,
 		})
 		if err == nil {
-			s.stops = append(s.stops, func() error { function.Close(); return nil })
+			s.stops = append(s.stops, func() error { s.closeFunction(function); return nil })
 		}
 		return function, err
 	}
-	accept, err := start("ingest")
-	settle, err2 := start("processor")
-	read, err3 := start("query")
+	accept, err := start("ingest", gatewayTimeout)
+	settle, err2 := start("processor", invocationTimeout(s.settings.messageTimeout))
+	read, err3 := start("query", gatewayTimeout)
 	if err := errors.Join(err, err2, err3); err != nil {
 		return err
 	}
@@ -89,18 +106,12 @@ func (s *server) hostBootstraps(ctx context.Context, f *functions, storeURL stri
 	return nil
 }
 
-// startDelivery lets the event source mapping deliver messages to handler.
-func (s *server) startDelivery(ctx context.Context, handler eventsource.Handler) {
-	// The mapping outlives ctx: it is stopped in its turn, after the API.
-	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	var running sync.WaitGroup
-	var failure error
-	running.Go(func() {
-		failure = eventsource.Run(ctx, eventsource.Config{
-			Client: s.queue.client, QueueURL: s.queue.url, Handler: handler, Concurrency: s.settings.workers,
-			Timeout: s.settings.messageTimeout + time.Second/2, // a function that is late is told so by its host
-			Grace:   drainTimeout, Log: s.log,
-		})
-	})
-	s.stops = append(s.stops, func() error { cancel(); running.Wait(); return failure })
+// closeFunction ends a function that nobody calls any more. One that works on all the same, until its time-out, ends
+// with this process.
+func (s *server) closeFunction(f *lambdahost.Function) {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	if within(ctx, func() error { f.Close(); return nil }) != nil {
+		s.log.Warn("function cut short", slog.String("function", f.Name))
+	}
 }

@@ -19,9 +19,6 @@ type secrets struct {
 
 // loadSecrets returns the secrets of the settings, or else those of the data directory.
 func loadSecrets(s settings) (secrets, error) {
-	if (s.kd == nil) != (s.km == nil) {
-		return secrets{}, errors.New("REFERRAL_KD and REFERRAL_KM are set together or not at all")
-	}
 	if s.kd != nil {
 		return secrets{s.kd, s.km}, nil
 	}
@@ -40,7 +37,8 @@ func loadSecrets(s settings) (secrets, error) {
 	return stored, nil
 }
 
-// makeSecrets writes new secrets under another name first, so that a crash leaves no half a file.
+// makeSecrets writes new secrets under another name first, so that a crash leaves no half a file, and returns when file
+// and name are on disk: with other secrets what was accepted before a power cut could not settle after it.
 func makeSecrets(path string) ([]byte, error) {
 	stored := secrets{Kd: make([]byte, 32), Km: make([]byte, 32)}
 	rand.Read(stored.Kd)
@@ -49,8 +47,32 @@ func makeSecrets(path string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := os.WriteFile(path+".new", content, 0o600); err != nil {
+	if err := writeSynced(path+".new", content); err != nil {
 		return nil, err
 	}
-	return content, os.Rename(path+".new", path)
+	if err := os.Rename(path+".new", path); err != nil {
+		return nil, err
+	}
+	dir := filepath.Dir(path)
+	if err := syncDir(filepath.Dir(dir)); err != nil && !errors.Is(err, fs.ErrPermission) {
+		return nil, err // the directory may be new, too, unless its parent is another's
+	}
+	return content, syncDir(dir)
+}
+
+func writeSynced(path string, content []byte) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(content)
+	return errors.Join(err, f.Sync(), f.Close())
+}
+
+func syncDir(path string) error {
+	dir, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(dir.Sync(), dir.Close())
 }

@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"github.com/ausbizconsulting/referral-fhir-server/shared/env"
 )
@@ -41,9 +42,23 @@ func run() error {
 	case err != nil:
 		return err
 	}
-	fmt.Print(s.banner())
-	<-ctx.Done()
+	select {
+	case <-s.settling:
+	case <-time.After(storePatience):
+	case err = <-s.failed:
+	case <-ctx.Done():
+	}
+	if err == nil && ctx.Err() == nil {
+		fmt.Print(s.banner())
+		select {
+		case err = <-s.failed:
+		case <-ctx.Done():
+		}
+	}
 	stop() // a second signal ends the process at once; what it had not finished is delivered again
 	fmt.Println("Stopping: what is in progress is finished first.")
-	return errors.Join(s.stop()...)
+	return errors.Join(err, s.stop())
 }
+
+// storePatience is how long a newcomer waits for the store before being told where everything is without it.
+const storePatience = 5 * time.Second

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"math"
 	"net"
 	"net/http"
 	"net/url"
@@ -22,9 +23,6 @@ import (
 // region is where the product runs; on one machine it only names the queues.
 const region = "ap-southeast-2"
 
-// visibilityTimeout is six times the time-out of one invocation, as AWS asks of a queue with an event source mapping.
-func visibilityTimeout(invocation time.Duration) time.Duration { return 6 * invocation }
-
 // localQueue is the SQS endpoint of this process with its two queues.
 type localQueue struct {
 	client        *sqs.Client
@@ -34,11 +32,15 @@ type localQueue struct {
 	close         func()
 }
 
+// queueDrainTimeout is how long requests to the SQS endpoint may go on once all who are served here have ended.
+const queueDrainTimeout = time.Second
+
 // localCredential is access key and secret of the local endpoint, which checks neither.
 const localCredential = "local"
 
-// startQueue serves SQS on listener over the database at databaseURL and makes the queues.
-func startQueue(ctx context.Context, listener net.Listener, databaseURL string, invocation time.Duration, log *slog.Logger) (*localQueue, error) {
+// startQueue serves SQS on listener over the database at databaseURL and makes the queues, which hide for visibility
+// what was received.
+func startQueue(ctx context.Context, listener net.Listener, databaseURL string, visibility time.Duration, log *slog.Logger) (*localQueue, error) {
 	config, err := pgxpool.ParseConfig(databaseURL)
 	if err != nil {
 		return nil, fmt.Errorf("the queue's database URL cannot be parsed")
@@ -64,12 +66,14 @@ func startQueue(ctx context.Context, listener net.Listener, databaseURL string, 
 			HTTPClient: awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) { t.MaxIdleConnsPerHost = 64 }),
 		}),
 		close: func() {
+			ctx, cancel := context.WithTimeout(context.Background(), queueDrainTimeout)
+			defer cancel()
 			endpointServer.Close() // ends long polls, so that serving can end
-			stopServing()
+			stopServing(ctx)
 			pool.Close()
 		},
 	}
-	if err := q.createQueues(ctx, invocation); err != nil {
+	if err := q.createQueues(ctx, visibility); err != nil {
 		q.close()
 		return nil, fmt.Errorf("create the queues: %w", err)
 	}
@@ -77,7 +81,7 @@ func startQueue(ctx context.Context, listener net.Listener, databaseURL string, 
 }
 
 // createQueues makes the queue of referrals and its dead-letter queue, as the deployment on AWS does.
-func (q *localQueue) createQueues(ctx context.Context, invocation time.Duration) error {
+func (q *localQueue) createQueues(ctx context.Context, visibility time.Duration) error {
 	const retention = "1209600" // 14 days, the longest
 	dead, err := q.client.CreateQueue(ctx, &sqs.CreateQueueInput{
 		QueueName: aws.String("referrals-dead"), Attributes: map[string]string{"MessageRetentionPeriod": retention},
@@ -93,7 +97,7 @@ func (q *localQueue) createQueues(ctx context.Context, invocation time.Duration)
 	}
 	attributes := map[string]string{
 		"MessageRetentionPeriod": retention,
-		"VisibilityTimeout":      fmt.Sprint(int(visibilityTimeout(invocation).Seconds())),
+		"VisibilityTimeout":      fmt.Sprint(int(math.Ceil(visibility.Seconds()))),
 		"RedrivePolicy":          fmt.Sprintf(`{"deadLetterTargetArn":%q,"maxReceiveCount":1000}`, arn.Attributes["QueueArn"]),
 	}
 	main, err := q.client.CreateQueue(ctx, &sqs.CreateQueueInput{QueueName: aws.String("referrals"), Attributes: map[string]string{}})

@@ -10,12 +10,9 @@ import (
 	"time"
 )
 
-// drainTimeout is how long requests in progress may go on once the server stops.
-const drainTimeout = 3 * time.Second
-
 // serve answers requests on listener with handler until the returned function is called, which takes no new ones,
-// lets those in progress finish within drainTimeout, and returns when all is done.
-func serve(listener net.Listener, handler http.Handler, log *slog.Logger) (stop func()) {
+// lets those in progress finish until its context ends, cuts off what is left, and returns.
+func serve(listener net.Listener, handler http.Handler, log *slog.Logger) (stop func(context.Context)) {
 	server := &http.Server{
 		Handler:           handler,
 		ReadHeaderTimeout: 5 * time.Second,
@@ -31,9 +28,7 @@ func serve(listener net.Listener, handler http.Handler, log *slog.Logger) (stop 
 			log.Error("serving ended", slog.String("error", err.Error()))
 		}
 	})
-	return func() {
-		ctx, cancel := context.WithTimeout(context.Background(), drainTimeout)
-		defer cancel()
+	return func(ctx context.Context) {
 		if server.Shutdown(ctx) != nil {
 			server.Close()
 		}

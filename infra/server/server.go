@@ -31,15 +31,20 @@ type server struct {
 	ops      string // address of metrics and the start page
 	queue    *localQueue
 
-	stops []func() error // of what was started
+	settling chan struct{} // closed when the store is migrated and messages are delivered
+	failed   chan error    // takes what the running server cannot go on with
+
+	drains []func(context.Context) // take no new work and finish what is in progress until the context ends
+	stops  []func() error          // of what was started
 }
 
-// start brings up the parts and returns when all of them serve. When it fails, it has stopped what it had started.
+// start brings up the parts and returns when referrals are accepted, with or without the store, which joins as soon as
+// it is there. When it fails, it has stopped what it had started.
 func start(ctx context.Context, settings settings, log *slog.Logger) (_ *server, err error) {
-	s := &server{settings: settings, log: log, metrics: newMetrics()}
+	s := &server{settings: settings, log: log, metrics: newMetrics(), settling: make(chan struct{}), failed: make(chan error, 1)}
 	defer func() {
 		if err != nil {
-			s.stop()
+			err = errors.Join(err, s.stop())
 		}
 	}()
 	if err := s.settings.absolute(); err != nil {
@@ -79,7 +84,7 @@ func start(ctx context.Context, settings settings, log *slog.Logger) (_ *server,
 	if err != nil {
 		return nil, err
 	}
-	if s.queue, err = startQueue(ctx, sqs, queueDB, settings.messageTimeout, log); err != nil {
+	if s.queue, err = startQueue(ctx, sqs, queueDB, visibilityTimeout(settings.messageTimeout), log); err != nil {
 		return nil, err
 	}
 	s.stops = append(s.stops, func() error { s.queue.close(); return nil })
@@ -87,25 +92,13 @@ func start(ctx context.Context, settings settings, log *slog.Logger) (_ *server,
 	if err != nil {
 		return nil, err
 	}
-	s.startDelivery(ctx, f.settle)
-	stopAPI := serve(api, s.http().Routes(f.api), log)
-	s.stops = append(s.stops, func() error { stopAPI(); return nil })
+	s.drains = append(s.drains, serve(api, s.http().Routes(f.api), log))
 	opsMux := http.NewServeMux()
 	opsMux.Handle("GET /metrics", s.metrics.handler())
 	registerPage(opsMux, s.base)
-	stopOps := serve(ops, opsMux, log)
-	s.stops = append(s.stops, func() error { stopOps(); return nil })
+	s.drains = append(s.drains, serve(ops, opsMux, log))
+	s.startSettling(ctx, store, f.settle)
 	return s, s.publishEnvironment(store)
-}
-
-// stop ends the parts, last started first: no new requests, then no new messages, then queue and store.
-func (s *server) stop() []error {
-	var errs []error
-	for i := len(s.stops) - 1; i >= 0; i-- {
-		errs = append(errs, s.stops[i]())
-	}
-	s.stops = nil
-	return errs
 }
 
 func (s *server) listen(setting, address string) (net.Listener, error) {
@@ -120,8 +113,8 @@ func (s *server) listen(setting, address string) (net.Listener, error) {
 	return listener, nil
 }
 
-// databases returns the URLs of the store, migrated, and of the local queue's database, and starts PostgreSQL when
-// one of them is not given.
+// databases returns the URLs of the store and of the local queue's database, and starts PostgreSQL when one of them is
+// not given.
 func (s *server) databases(ctx context.Context) (store, queueDB string, err error) {
 	store, queueDB = s.settings.databaseURL, s.settings.queueURL
 	if store == "" || queueDB == "" {
@@ -131,7 +124,6 @@ func (s *server) databases(ctx context.Context) (store, queueDB string, err erro
 		if err != nil {
 			return "", "", err
 		}
-		s.stops = append(s.stops, func() error { s.pg.Stop(); return nil })
 	}
 	for name, u := range map[string]*string{"referral": &store, "queue": &queueDB} {
 		if *u == "" {
@@ -141,8 +133,7 @@ func (s *server) databases(ctx context.Context) (store, queueDB string, err erro
 			*u = s.pg.URL(name)
 		}
 	}
-	_, err = postgres.Migrate(ctx, store)
-	return store, queueDB, err
+	return store, queueDB, nil
 }
 
 func (s *server) open(url, role string) (*postgres.DB, error) {
@@ -156,6 +147,10 @@ func (s *server) open(url, role string) (*postgres.DB, error) {
 
 // banner tells a newcomer where everything is and what to paste.
 func (s *server) banner() string {
+	note := ""
+	if !s.isSettling() {
+		note = "\nThe store is not there yet. Referrals are accepted meanwhile, and settle when it is.\n"
+	}
 	return fmt.Sprintf(`
 Referral FHIR Server
   API      %[1]s/fhir
@@ -169,5 +164,5 @@ Send a referral (paste this):
     --data-binary @testdata/referrals/cardiology-referral.json
 
 Then follow the URL in Content-Location, with the same x-api-key. Ctrl-C stops everything.
-`, s.base, s.ops, s.queue.url, s.settings.dataDir)
+%[5]s`, s.base, s.ops, s.queue.url, s.settings.dataDir, note)
 }

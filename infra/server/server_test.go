@@ -60,12 +60,29 @@ func example(t testing.TB, name string) []byte {
 	return body
 }
 
-// started runs a server of its own for the test, on free ports.
-func started(t testing.TB) *server {
+// started runs a server of its own for the test, on free ports, whose store is there.
+func started(t testing.TB, variables ...string) *server {
+	t.Helper()
+	s := startedEarly(t, variables...)
+	select {
+	case <-s.settling:
+	case err := <-s.failed:
+		t.Fatal(err)
+	case <-time.After(time.Minute):
+		t.Fatal("the store was not there within a minute")
+	}
+	return s
+}
+
+// startedEarly runs a server that may have no store yet. Variables are NAME, value.
+func startedEarly(t testing.TB, variables ...string) *server {
 	t.Helper()
 	vars := map[string]string{
 		"REFERRAL_ADDR": "127.0.0.1:0", "REFERRAL_OPS_ADDR": "127.0.0.1:0", "REFERRAL_SQS_ADDR": "127.0.0.1:0",
 		"REFERRAL_DATA_DIR": t.TempDir(),
+	}
+	for i := 0; i < len(variables); i += 2 {
+		vars[variables[i]] = variables[i+1]
 	}
 	v := env.Read(func(name string) (string, bool) { value, ok := vars[name]; return value, ok })
 	s, err := start(t.Context(), readSettings(v), slog.New(slog.NewJSONHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn})))
@@ -73,10 +90,8 @@ func started(t testing.TB) *server {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		for _, err := range s.stop() {
-			if err != nil {
-				t.Error(err)
-			}
+		if err := s.stop(); err != nil {
+			t.Error(err)
 		}
 	})
 	return s

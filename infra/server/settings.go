@@ -3,9 +3,12 @@ package main
 import (
 	"errors"
 	"log/slog"
+	"net"
 	"net/url"
 	"path/filepath"
 	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/ausbizconsulting/referral-fhir-server/shared/env"
 )
@@ -46,11 +49,26 @@ func readSettings(v *env.Settings) settings {
 		storeConns:     v.Int("REFERRAL_STORE_CONNECTIONS", 4, 1, 64),
 		maxBody:        v.Int("REFERRAL_MAX_BODY", 4<<20, 1<<10, 4<<20),
 		maxEntries:     v.Int("REFERRAL_MAX_ENTRIES", 1000, 1, 1000),
-		messageTimeout: v.Duration("REFERRAL_MESSAGE_TIMEOUT", 5*time.Second),
+		messageTimeout: v.Duration("REFERRAL_MESSAGE_TIMEOUT", 5*time.Second, time.Second/2, 5*time.Minute),
 		logLevel:       v.Level("REFERRAL_LOG_LEVEL"),
 	}
 	if v.String("REFERRAL_BASE_URL", "") != "" {
 		s.baseURL = v.URL("REFERRAL_BASE_URL", "")
+	}
+	if (v.String("REFERRAL_KD", "") == "") != (v.String("REFERRAL_KM", "") == "") {
+		v.Wrong("REFERRAL_KD and REFERRAL_KM", "set together or not at all")
+	}
+	for name, address := range map[string]string{
+		"REFERRAL_ADDR": s.address, "REFERRAL_OPS_ADDR": s.opsAddress, "REFERRAL_SQS_ADDR": s.sqsAddress,
+	} {
+		if _, _, err := net.SplitHostPort(address); err != nil {
+			v.Wrong(name, "an address and port such as 127.0.0.1:8080")
+		}
+	}
+	for name, url := range map[string]string{"DATABASE_URL": s.databaseURL, "REFERRAL_QUEUE_DATABASE_URL": s.queueURL} {
+		if _, err := pgxpool.ParseConfig(url); url != "" && err != nil {
+			v.Wrong(name, "a PostgreSQL connection URI")
+		}
 	}
 	return s
 }

@@ -7,11 +7,48 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/ausbizconsulting/referral-fhir-server/shared/env"
 )
+
+func TestEveryWrongSettingIsReportedAtOnce(t *testing.T) {
+	wrong := map[string]string{
+		"REFERRAL_ADDR": "8080", "REFERRAL_OPS_ADDR": "8081", "REFERRAL_SQS_ADDR": "9324", "REFERRAL_BASE_URL": "nowhere",
+		"DATABASE_URL": "postgres://[", "REFERRAL_QUEUE_DATABASE_URL": "postgres://[", "REFERRAL_KD": strings.Repeat("A", 44),
+		"REFERRAL_WORKERS": "0", "REFERRAL_STORE_CONNECTIONS": "0", "REFERRAL_MAX_BODY": "0", "REFERRAL_MAX_ENTRIES": "0",
+		"REFERRAL_MESSAGE_TIMEOUT": "100ms", "REFERRAL_LOG_LEVEL": "loud",
+	}
+	v := env.Read(func(name string) (string, bool) { value, ok := wrong[name]; return value, ok })
+	readSettings(v)
+	err := v.Err()
+	if err == nil {
+		t.Fatal("got no error")
+	}
+	for name := range wrong {
+		if !strings.Contains(err.Error(), name) {
+			t.Errorf("%v does not name %s", err, name)
+		}
+	}
+	if !strings.Contains(err.Error(), "REFERRAL_KM") {
+		t.Errorf("%v does not say that REFERRAL_KM is missing", err)
+	}
+}
+
+// TestVisibilityOutlastsInvocation: a message that comes back while it is being settled is settled in vain.
+func TestVisibilityOutlastsInvocation(t *testing.T) {
+	for _, message := range []time.Duration{time.Second / 2, 5 * time.Second, 5 * time.Minute} {
+		invocation, visibility := invocationTimeout(message), visibilityTimeout(message)
+		if invocation < 2*message {
+			t.Errorf("an invocation has %v, no time for a second try of %v", invocation, message)
+		}
+		if visibility <= invocation+time.Second/2 {
+			t.Errorf("a message is hidden for %v, want more than the invocation's %v", visibility, invocation)
+		}
+	}
+}
 
 // TestSettingsAreInTheReadme compares the variables that the server reads with the table in README.md.
 func TestSettingsAreInTheReadme(t *testing.T) {

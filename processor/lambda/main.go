@@ -44,7 +44,7 @@ func newProcessor(ctx context.Context) (*processor.Processor, error) {
 	log := awslambda.Log(v, os.Stderr)
 	v.Require("DATABASE_URL")
 	keys, queueURL, storeURL := awslambda.Keys(v), v.URL("REFERRAL_QUEUE_URL", ""), v.String("DATABASE_URL", "")
-	messageTimeout := v.Duration("REFERRAL_MESSAGE_TIMEOUT", 5*time.Second)
+	messageTimeout := v.Duration("REFERRAL_MESSAGE_TIMEOUT", 5*time.Second, time.Second/2, 5*time.Minute)
 	storeConns := v.Int("REFERRAL_STORE_CONNECTIONS", 2, 1, 64) // a function settles one message at a time
 	bucket, blobDir := v.String("REFERRAL_BLOB_BUCKET", ""), v.String("REFERRAL_BLOB_DIR", "")
 	if err := v.Err(); err != nil {

@@ -68,6 +68,45 @@ func TestPutGet(t *testing.T) {
 	}
 }
 
+// TestDirMendsADamagedObject: a crash of the machine may leave a name without its content.
+func TestDirMendsADamagedObject(t *testing.T) {
+	parent := t.TempDir()
+	dir, err := blob.OpenDir(parent)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer dir.Close()
+	if err := os.WriteFile(filepath.Join(parent, "hash"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := dir.Put(t.Context(), "hash", []byte("whole")); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := dir.Get(t.Context(), "hash"); err != nil || string(got) != "whole" {
+		t.Errorf("got %q, error %v; want what was put", got, err)
+	}
+}
+
+// TestDirLeavesNothingBehind: what cannot be put in place does not stay under another name.
+func TestDirLeavesNothingBehind(t *testing.T) {
+	parent := t.TempDir()
+	dir, err := blob.OpenDir(parent)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer dir.Close()
+	if err := os.MkdirAll(filepath.Join(parent, "taken", "by a directory"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := dir.Put(t.Context(), "taken", []byte("x")); err == nil {
+		t.Error("Put replaced a directory")
+	}
+	entries, err := os.ReadDir(parent)
+	if err != nil || len(entries) != 1 {
+		t.Errorf("got %v, error %v; want the directory alone", entries, err)
+	}
+}
+
 func TestDirKeepsToItself(t *testing.T) {
 	outside := t.TempDir()
 	dir, err := blob.OpenDir(filepath.Join(outside, "blobs"))

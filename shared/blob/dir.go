@@ -30,26 +30,23 @@ func OpenDir(dir string) (*Dir, error) {
 // Close releases the directory.
 func (d *Dir) Close() error { return d.root.Close() }
 
-// Put writes the object under key, a slash-separated path, and returns when it is on disk: file, then name.
+// Put writes the object under key, a slash-separated path, and returns when it is on disk: file, then name. One that
+// is there already is written anew: it may be damaged, and whoever wrote it may not have come to the disk yet.
 func (d *Dir) Put(_ context.Context, key string, content []byte) (err error) {
 	defer func() {
 		if err != nil {
 			err = fmt.Errorf("put blob: %w", err)
 		}
 	}()
-	if _, err := d.root.Stat(key); err == nil {
-		return nil // named by its hash: the same object
-	}
 	if err := d.root.MkdirAll(path.Dir(key), 0o700); err != nil {
 		return err
 	}
 	temporary := key + "." + rand.Text() // of this writer alone
 	if err := d.write(temporary, content); err != nil {
-		_ = d.root.Remove(temporary)
-		return err
+		return errors.Join(err, d.root.Remove(temporary))
 	}
 	if err := d.root.Rename(temporary, key); err != nil {
-		return err
+		return errors.Join(err, d.root.Remove(temporary))
 	}
 	return d.syncParents(key)
 }

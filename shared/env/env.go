@@ -66,15 +66,15 @@ func (s *Settings) Int(name string, fallback, least, most int) int {
 	return n
 }
 
-// Duration returns a positive duration such as 1m30s, or fallback when unset.
-func (s *Settings) Duration(name string, fallback time.Duration) time.Duration {
+// Duration returns a duration of least to most, or fallback when unset.
+func (s *Settings) Duration(name string, fallback, least, most time.Duration) time.Duration {
 	v := s.String(name, "")
 	if v == "" {
 		return fallback
 	}
 	d, err := time.ParseDuration(v)
-	if err != nil || d <= 0 {
-		s.Wrong(name, "a positive duration such as 1m30s")
+	if err != nil || d < least || d > most {
+		s.Wrong(name, fmt.Sprintf("a duration from %v to %v, such as %v", least, most, fallback))
 		return fallback
 	}
 	return d

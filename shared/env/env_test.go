@@ -13,10 +13,12 @@ func settings(vars map[string]string) *env.Settings {
 }
 
 func TestEveryWrongSettingIsReportedAtOnceByName(t *testing.T) {
-	s := settings(map[string]string{"I": "zqx", "D": "zqx", "U": "zqx", "B": "zqx!", "L": "zqx", "FINE": "3", "EMPTY": ""})
+	s := settings(map[string]string{"I": "zqx", "D": "zqx", "U": "zqx", "B": "zqx!", "L": "zqx", "SHORT": "499ms", "LONG": "301s", "FINE": "3", "EMPTY": ""})
 	s.Int("I", 1, 0, 9)
 	s.Int("FINE", 1, 0, 9)
-	s.Duration("D", 1)
+	s.Duration("D", 1, 1, 2)
+	s.Duration("SHORT", time.Second, 500*time.Millisecond, 5*time.Minute)
+	s.Duration("LONG", time.Second, 500*time.Millisecond, 5*time.Minute)
 	s.URL("U", "")
 	s.Base64("B", 1)
 	s.Level("L")
@@ -26,7 +28,7 @@ func TestEveryWrongSettingIsReportedAtOnceByName(t *testing.T) {
 	if err == nil {
 		t.Fatal("got no error")
 	}
-	for _, name := range []string{"I ", "D ", "U ", "B ", "L ", "R ", "EMPTY ", "W "} {
+	for _, name := range []string{"I ", "D ", "U ", "B ", "L ", "SHORT ", "LONG ", "R ", "EMPTY ", "W "} {
 		if !strings.Contains(err.Error(), name) {
 			t.Errorf("%v does not name %s", err, name)
 		}
@@ -44,8 +46,11 @@ func TestValuesAndDefaults(t *testing.T) {
 	if got := s.Int("EMPTY", 3, 0, 9); got != 3 {
 		t.Errorf("got %d, want the default 3", got)
 	}
-	if got := s.Duration("D", 1); got != 90*time.Second {
+	if got := s.Duration("D", 1, 1, 90*time.Second); got != 90*time.Second {
 		t.Errorf("got %v, want 90s", got)
+	}
+	if got := s.Duration("EMPTY", 2, 1, 3); got != 2 {
+		t.Errorf("got %v, want the default", got)
 	}
 	if got := s.URL("U", "").String(); got != "https://x.example/a" {
 		t.Errorf("got %s", got)

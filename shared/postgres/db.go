@@ -22,6 +22,9 @@ type Config struct {
 	MaxConns int32  // 0: 4
 }
 
+// connectTimeout is for a host that swallows packets.
+const connectTimeout = 3 * time.Second
+
 // DB is a pool of connections to the store. It is safe for concurrent use.
 type DB struct {
 	pool *pgxpool.Pool
@@ -38,7 +41,7 @@ func Open(c Config) (*DB, error) {
 	if config.MaxConns == 0 {
 		config.MaxConns = 4
 	}
-	config.ConnConfig.ConnectTimeout = 3 * time.Second
+	config.ConnConfig.ConnectTimeout = connectTimeout
 	config.ConnConfig.RuntimeParams["role"] = c.Role
 	config.ConnConfig.RuntimeParams["application_name"] = c.Role
 	config.ConnConfig.RuntimeParams["timezone"] = "UTC"

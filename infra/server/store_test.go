@@ -1,0 +1,99 @@
+package main
+
+import (
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// TestForeignStoreDown starts a server whose DATABASE_URL nobody answers.
+func TestForeignStoreDown(t *testing.T) {
+	s := startedEarly(t, "DATABASE_URL", "postgres://nobody@127.0.0.1:1/referral")
+	sender := client{s.base.String(), "dev-sender"}
+	url := sender.submit(t, example(t, "cardiology-referral"))
+	if a := sender.get(t, url); a.status != http.StatusAccepted {
+		t.Errorf("without its store the status URL says %d, want 202", a.status)
+	}
+	if a := sender.get(t, "/health/ready"); a.status != http.StatusServiceUnavailable || !strings.Contains(string(a.body), `"store":"unavailable"`) {
+		t.Errorf("without its store /health/ready says %d %s, want 503 and the store", a.status, a.body)
+	}
+	select {
+	case err := <-s.failed:
+		t.Errorf("the server gave up: %v", err)
+	default:
+	}
+}
+
+// TestMigrationThatCannotWorkEndsTheServer gives the server a store in which another's table stands in the way.
+func TestMigrationThatCannotWorkEndsTheServer(t *testing.T) {
+	owner := started(t)
+	for _, name := range []string{"occupied", "queue2"} {
+		if err := owner.pg.CreateDatabase(t.Context(), name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	conn, err := pgx.Connect(t.Context(), owner.pg.URL("occupied"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(t.Context())
+	if _, err := conn.Exec(t.Context(), `create table submission ()`); err != nil {
+		t.Fatal(err)
+	}
+	s := startedEarly(t, "DATABASE_URL", owner.pg.URL("occupied"), "REFERRAL_QUEUE_DATABASE_URL", owner.pg.URL("queue2"))
+	select {
+	case err := <-s.failed:
+		for _, want := range []string{"00001", ".sql", "SQLSTATE 42P07"} {
+			if !strings.Contains(err.Error(), want) {
+				t.Errorf("got error %v, want it to name %s", err, want)
+			}
+		}
+	case <-time.After(20 * time.Second):
+		t.Fatal("the server goes on")
+	}
+	if a := (client{s.base.String(), "dev-sender"}).get(t, "/health/ready"); a.status != http.StatusServiceUnavailable {
+		t.Errorf("/health/ready says %d, want 503", a.status)
+	}
+}
+
+// TestReferralTravelsThroughBootstraps runs the functions as Lambda does, from bootstraps.
+func TestReferralTravelsThroughBootstraps(t *testing.T) {
+	dir := t.TempDir()
+	if err := buildBootstraps(dir); err != nil {
+		t.Fatal(err)
+	}
+	s := started(t, "REFERRAL_LAMBDA_DIR", dir)
+	sender := client{s.base.String(), "dev-sender"}
+	settled := sender.follow(t, sender.submit(t, example(t, "cardiology-referral")), 20*time.Second)
+	if got := settled.Entry[0].Response.Status; !strings.HasPrefix(got, "200") {
+		t.Fatalf("got outcome %s %s, want 200", got, settled.Entry[0].Response.Outcome)
+	}
+	location, _, _ := strings.Cut(settled.Entry[0].Resource.Entry[0].Response.Location, "/_history/")
+	if a := sender.get(t, "/fhir/"+location); a.status != http.StatusOK || a.header.Get("ETag") != `W/"1"` {
+		t.Errorf("%s: got %d with ETag %q, want 200 and version 1", location, a.status, a.header.Get("ETag"))
+	}
+	if a := sender.get(t, "/health/ready"); a.status != http.StatusOK {
+		t.Errorf("/health/ready says %d %s, want 200", a.status, a.body)
+	}
+}
+
+// buildBootstraps builds the functions into dir as make run LAMBDA=1 does.
+func buildBootstraps(dir string) error {
+	for _, function := range []string{"ingest", "processor", "query"} {
+		cmd := exec.Command("go", "build", "-tags", "lambda.norpc", "-ldflags", "-s -w",
+			"-o", filepath.Join(dir, function, "bootstrap"), "./"+function+"/lambda")
+		cmd.Dir = filepath.Join("..", "..")
+		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+		if output, err := cmd.CombinedOutput(); err != nil {
+			return fmt.Errorf("build %s: %w\n%s", function, err, output)
+		}
+	}
+	return nil
+}
