@@ -4,20 +4,14 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
-	"slices"
-	"strconv"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
-	"testing/synctest"
 	"time"
 
-	"github.com/aws/aws-lambda-go/events"
 	"github.com/google/go-cmp/cmp"
 	"github.com/jackc/pgx/v5"
 
@@ -252,81 +246,6 @@ func TestForgedMessagesNeverSettle(t *testing.T) {
 	}
 }
 
-// TestHostileLinksEnd: each of these once kept a worker for minutes. A regression shows as a test that does not end.
-func TestHostileLinksEnd(t *testing.T) {
-	repeat := func(s string, n int) string { return strings.TrimSuffix(strings.Repeat(s, n), ",") }
-	requests := `{"fullUrl":"%s","resource":{"resourceType":"ServiceRequest","performer":[%s],"note":[%s]},"request":{"method":"POST","url":"ServiceRequest"}}`
-	longURL := "https://a.example/" + strings.Repeat("a/", 1<<18) + "fhir/ServiceRequest/1"
-	for name, test := range map[string]struct {
-		body string
-		want referral.State
-	}{
-		"a long fullUrl": {
-			`{"resourceType":"Bundle","type":"transaction","entry":[` + fmt.Sprintf(requests, longURL, `{"display":"x"}`, repeat(`{"authorReference":{"reference":"Patient/1"}},`, 20_000)) + `]}`,
-			referral.Completed,
-		},
-		"many performers": {
-			`{"resourceType":"Bundle","type":"transaction","entry":[` + fmt.Sprintf(requests, "urn:uuid:1", repeat(`{"display":"x"},`, 6_000), `{"text":"x"}`) + `]}`,
-			referral.Rejected,
-		},
-		"everything refers to everything": {
-			`{"resourceType":"Bundle","type":"transaction","entry":[` +
-				repeat(fmt.Sprintf(requests, "urn:uuid:1", `{"display":"x"}`, repeat(`{"authorReference":{"reference":"urn:uuid:1"}},`, 50))+",", 900) + `]}`,
-			referral.Completed,
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			f := newFixture(t)
-			if state, err := f.Settle(t.Context(), f.message(referral.KeyRandom, name, test.body), 1); err != nil || state != test.want {
-				t.Errorf("got %q, error %v; want %s", state, err, test.want)
-			}
-		})
-	}
-}
-
-// TestReadersReachAttachments: what is addressed to the clinic comes with the summary attached to it.
-func TestReadersReachAttachments(t *testing.T) {
-	f := newFixture(t)
-	m := f.message(referral.KeyRequest, "", referralBody(t, "patient-summary-referral"))
-	if state, err := f.Settle(t.Context(), m, 1); err != nil || state != referral.Completed {
-		t.Fatalf("got %q, error %v; want completed", state, err)
-	}
-	if diff := cmp.Diff([]string{recipient}, value[[]string](t, f, `select readers from resource where type = 'Binary'`)); diff != "" {
-		t.Errorf("readers of the Binary (-want +got):\n%s", diff)
-	}
-}
-
-// TestLinksOfADocumentAreRewritten: relative references and narrative links, which go by the entries' fullUrls.
-func TestLinksOfADocumentAreRewritten(t *testing.T) {
-	f := newFixture(t)
-	m := f.message(referral.KeyIdentifier, "urn:x|1", referralBody(t, "discharge-document"))
-	if state, err := f.Settle(t.Context(), m, 1); err != nil || state != referral.Completed {
-		t.Fatalf("got %q, error %v; want completed", state, err)
-	}
-	dangling := value[[]string](t, f, `
-		select coalesce(array_agg(link[1]), '{}') from resource r,
-			regexp_matches(r.content, '(?:"reference":"|href=\\")((?:Patient|Practitioner|Procedure|Encounter|Condition)/[^"\\]+)', 'g') link
-		where not exists (select from resource t where t.type || '/' || t.id = link[1])`)
-	if len(dangling) > 0 {
-		t.Errorf("links lead nowhere: %v", dangling)
-	}
-	if got := value[int64](t, f, `select count(*) from resource where content like '%href=\\"Procedure/%'`); got == 0 {
-		t.Error("the document has no narrative link any more; the test tests nothing")
-	}
-}
-
-func TestCopiesOfAMessageAreLinked(t *testing.T) {
-	f := newFixture(t)
-	m := f.message(referral.KeyIdentifier, "urn:x|1", referralBody(t, "referral-message"))
-	if state, err := f.Settle(t.Context(), m, 1); err != nil || state != referral.Completed {
-		t.Fatalf("got %q, error %v; want completed", state, err)
-	}
-	got := value[string](t, f, `select ('{' || content || '}')::json#>>'{focus,0,reference}' from resource where type = 'MessageHeader'`)
-	if want := value[string](t, f, `select 'ServiceRequest/' || id from resource where type = 'ServiceRequest'`); got != want {
-		t.Errorf("MessageHeader.focus is %s, want %s", got, want)
-	}
-}
-
 // claims are objects by key.
 type claims map[string][]byte
 
@@ -354,136 +273,6 @@ func TestClaimedBodySettlesOnceItIsThere(t *testing.T) {
 	kept[key], m.Body = body, nil
 	if state, err := f.Settle(t.Context(), m, 3); err != nil || state != referral.Completed {
 		t.Errorf("got %q, error %v; want completed", state, err)
-	}
-}
-
-func TestHandleSQSReportsWhatDidNotSettle(t *testing.T) {
-	f := newFixture(t)
-	good, err := f.message(referral.KeyRequest, "", referralBody(t, "cardiology-referral")).Encode()
-	if err != nil {
-		t.Fatal(err)
-	}
-	record := func(id, body string) events.SQSMessage {
-		return events.SQSMessage{MessageId: id, Body: body, Attributes: map[string]string{"ApproximateReceiveCount": "1"}}
-	}
-	failures := func(response events.SQSEventResponse) []string {
-		var ids []string
-		for _, failure := range response.BatchItemFailures {
-			ids = append(ids, failure.ItemIdentifier)
-		}
-		slices.Sort(ids)
-		return ids
-	}
-	response, err := f.HandleSQS(t.Context(), events.SQSEvent{Records: []events.SQSMessage{
-		record("garbage", "{}"), record("good", good), record("again", good), record("newer", `{"v":9}`), record("garbage", "x"),
-	}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff([]string{"garbage", "newer"}, failures(response)); diff != "" {
-		t.Errorf("failures (-want +got):\n%s", diff)
-	}
-	if _, err := f.HandleSQS(t.Context(), events.SQSEvent{Records: []events.SQSMessage{record("", "{}")}}); err == nil {
-		t.Error("got no error for a failed message without an id; the batch would count as done")
-	}
-}
-
-// storeFunc is a Store.
-type storeFunc func(context.Context, ...*postgres.Settlement) ([]bool, error)
-
-func (f storeFunc) Settle(ctx context.Context, s ...*postgres.Settlement) ([]bool, error) {
-	return f(ctx, s...)
-}
-
-// batch returns an event of n different messages, m0 to m(n-1), the first of them twice.
-func (f *fixture) batch(t testing.TB, n int) (event events.SQSEvent, messages []*queue.Message) {
-	t.Helper()
-	body := referralBody(t, "cardiology-referral")
-	for i := range n {
-		m := f.message(referral.KeyHeader, strconv.Itoa(i), body)
-		text, err := m.Encode()
-		if err != nil {
-			t.Fatal(err)
-		}
-		messages = append(messages, m)
-		event.Records = append(event.Records, events.SQSMessage{MessageId: fmt.Sprintf("m%d", i), Body: text})
-	}
-	event.Records = append(event.Records, events.SQSMessage{MessageId: "again", Body: event.Records[0].Body})
-	return event, messages
-}
-
-// TestPoisonDoesNotHoldUpItsBatch: whatever the store says of one message, or does, the others settle.
-func TestPoisonDoesNotHoldUpItsBatch(t *testing.T) {
-	for name, poison := range map[string]func() error{
-		"unknown error": func() error { return errors.New("unknown") },
-		"panic":         func() error { panic("poison") },
-	} {
-		t.Run(name, func(t *testing.T) {
-			f := newFixture(t)
-			event, messages := f.batch(t, 10)
-			bad, store := f.keys.Digest(messages[4].Request), f.Store
-			f.Store = storeFunc(func(ctx context.Context, settlements ...*postgres.Settlement) ([]bool, error) {
-				for _, s := range settlements {
-					if s.Digest == bad {
-						return nil, poison()
-					}
-				}
-				return store.Settle(ctx, settlements...)
-			})
-			response, err := f.HandleSQS(t.Context(), event)
-			if err != nil {
-				t.Fatal(err)
-			}
-			want := []events.SQSBatchItemFailure{{ItemIdentifier: "m4"}}
-			if diff := cmp.Diff(want, response.BatchItemFailures); diff != "" {
-				t.Errorf("failures (-want +got):\n%s", diff)
-			}
-			if got := value[int64](t, f, `select count(*) from submission where state = 'completed'`); got != 9 {
-				t.Errorf("got %d completed, want 9", got)
-			}
-		})
-	}
-}
-
-// TestBatchSettlesInOneTransaction counts what the store is asked, and of what.
-func TestBatchSettlesInOneTransaction(t *testing.T) {
-	f := newFixture(t)
-	event, _ := f.batch(t, 9)
-	var calls []int
-	store := f.Store
-	f.Store = storeFunc(func(ctx context.Context, settlements ...*postgres.Settlement) ([]bool, error) {
-		calls = append(calls, len(settlements))
-		return store.Settle(ctx, settlements...)
-	})
-	for range 2 {
-		if response, err := f.HandleSQS(t.Context(), event); err != nil || len(response.BatchItemFailures) > 0 {
-			t.Fatalf("got %+v, error %v; want no failures", response, err)
-		}
-	}
-	if diff := cmp.Diff([]int{9, 1, 9, 1}, calls); diff != "" {
-		t.Errorf("settlements of each transaction, the repeated message's own last (-want +got):\n%s", diff)
-	}
-	if got := value[int64](t, f, `select count(*) from submission where state = 'completed'`); got != 9 {
-		t.Errorf("got %d completed, want 9", got)
-	}
-}
-
-func TestStoreDownIsAskedOnceAndAllIsReported(t *testing.T) {
-	f := newFixture(t)
-	event, _ := f.batch(t, 3)
-	asked := 0
-	var delayed atomic.Int32
-	f.Store = storeFunc(func(context.Context, ...*postgres.Settlement) ([]bool, error) {
-		asked++
-		return nil, fmt.Errorf("settle: %w", postgres.ErrUnavailable)
-	})
-	f.Delay = func(context.Context, string, time.Duration) error { delayed.Add(1); return nil }
-	response, err := f.HandleSQS(t.Context(), event)
-	if err != nil || len(response.BatchItemFailures) != 4 || delayed.Load() != 4 {
-		t.Errorf("got %d failures, %d put off, error %v; want 4 and 4", len(response.BatchItemFailures), delayed.Load(), err)
-	}
-	if asked != 1 {
-		t.Errorf("the store was asked %d times, want once", asked)
 	}
 }
 
@@ -516,30 +305,4 @@ func TestRowLevelSecurityAlone(t *testing.T) {
 			t.Errorf("%q sees %d rows, want all: %v", org, got, want)
 		}
 	}
-}
-
-// TestHangingQueueDoesNotHoldTheReport: with the queue silent, ten failures are put off in the time of one.
-func TestHangingQueueDoesNotHoldTheReport(t *testing.T) {
-	keys, err := referral.NewKeys(bytes.Repeat([]byte{1}, 32), bytes.Repeat([]byte{2}, 32))
-	if err != nil {
-		t.Fatal(err)
-	}
-	synctest.Test(t, func(t *testing.T) {
-		p := processor.New(processor.Config{Keys: keys, Delay: func(ctx context.Context, _ string, _ time.Duration) error {
-			<-ctx.Done()
-			return ctx.Err()
-		}})
-		var event events.SQSEvent
-		for i := range 10 {
-			event.Records = append(event.Records, events.SQSMessage{MessageId: strconv.Itoa(i), Body: "garbage"})
-		}
-		start := time.Now()
-		response, err := p.HandleSQS(t.Context(), event)
-		if err != nil || len(response.BatchItemFailures) != 10 {
-			t.Errorf("got %d failures, error %v; want 10", len(response.BatchItemFailures), err)
-		}
-		if took := time.Since(start); took > 500*time.Millisecond {
-			t.Errorf("reporting took %v of the synthetic clock, want at most 500ms", took)
-		}
-	})
 }
