@@ -128,7 +128,7 @@ func (b *bench) accept(ctx context.Context) error {
 	return nil
 }
 
-// drained waits until as many submissions are settled as stand in nobody's way any more: the number stays.
+// drained waits until nothing has settled for a second: the queue is empty.
 func (b *bench) drained(ctx context.Context) error {
 	last, since := int64(-1), time.Now()
 	for deadline := time.Now().Add(5 * time.Minute); time.Now().Before(deadline); {
@@ -221,15 +221,17 @@ func (b *bench) reads(ctx context.Context) error {
 	if err := b.store.QueryRow(ctx, `select id::text from resource where type = 'Patient' order by vid desc limit 1`).Scan(&id); err != nil {
 		return err
 	}
-	for name, url := range map[string]string{"status polls, 8 clients": status, "reads, 8 clients": b.base + "/fhir/Patient/" + id} {
+	for _, read := range []struct{ name, url string }{
+		{"status polls, 8 clients", status}, {"reads, 8 clients", b.base + "/fhir/Patient/" + id},
+	} {
 		r, err := load(ctx, 8, b.each/2, func(ctx context.Context, _ int) error {
-			_, err := b.client.do(ctx, http.MethodGet, url, nil, http.StatusOK)
+			_, err := b.client.do(ctx, http.MethodGet, read.url, nil, http.StatusOK)
 			return err
 		})
 		if err != nil {
 			return err
 		}
-		b.add(name, r.perSecond, "/s")
+		b.add(read.name, r.perSecond, "/s")
 	}
 	return nil
 }
