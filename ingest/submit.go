@@ -31,7 +31,7 @@ func (s *Server) submit(w *fhirhttp.Response, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	body, mediaType, err := fhirhttp.ReadBody(w, r, s.MaxBody)
+	body, mediaType, err := fhirhttp.ReadBody(w, r, "Bundle", s.MaxBody)
 	if err != nil {
 		return err
 	}

@@ -319,7 +319,7 @@ func TestBadInputQueuesNothing(t *testing.T) {
 		"bad JSON":       {[]byte(body[:len(body)/2]), 400, "structure", "Bundle"},
 		"wrong type":     {edit(`"type": "transaction"`, `"type": 7`), 400, "value", "Bundle.type"},
 		"missing status": {[]byte(withoutStatus), 422, "required", ".resource.status"},
-		"oversize":       {bytes.Repeat([]byte(" "), 4<<20+1), 413, "too-long", ""},
+		"oversize":       {bytes.Repeat([]byte(" "), 4<<20+1), 413, "too-long", "Bundle"},
 	} {
 		a, err := sender.do("POST", "/fhir", test.body)
 		if err != nil {

@@ -15,13 +15,14 @@ import (
 )
 
 // ReadBody reads the body of r, decoded from gzip where it is, and returns it with its media type without
-// parameters. limit is in bytes after decoding. Errors are *fhir.Error: 413 beyond the limit, 415 for another type,
-// charset, FHIR version or encoding, 400 for a body that is cut short or has something behind its end.
-func ReadBody(w http.ResponseWriter, r *http.Request, limit int64) (body []byte, mediaType string, err error) {
+// parameters. limit is in bytes after decoding; root is the expression of errors, such as Bundle. Errors are
+// *fhir.Error: 413 beyond the limit, 415 for another type, charset, FHIR version or encoding, 400 for a body that is
+// cut short or has something behind its end.
+func ReadBody(w http.ResponseWriter, r *http.Request, root string, limit int64) (body []byte, mediaType string, err error) {
 	if mediaType, err = contentType(r); err != nil {
 		return nil, "", err
 	}
-	tooLong := fhir.NewError(fhir.CodeTooLong, "", fmt.Sprintf("The body is larger than %d bytes", limit))
+	tooLong := fhir.NewError(fhir.CodeTooLong, root, fmt.Sprintf("The body is larger than %d bytes", limit))
 	if r.ContentLength > limit {
 		return nil, "", tooLong
 	}
@@ -40,9 +41,9 @@ func ReadBody(w http.ResponseWriter, r *http.Request, limit int64) (body []byte,
 	case oversize || int64(len(body)) > limit:
 		return nil, "", tooLong
 	case err != nil:
-		return nil, "", fhir.NewError(fhir.CodeStructure, "", "The body is incomplete or its encoding is broken")
+		return nil, "", fhir.NewError(fhir.CodeStructure, root, "The body is incomplete or its encoding is broken")
 	case len(body) == 0:
-		return nil, "", fhir.NewError(fhir.CodeStructure, "", "The body is empty")
+		return nil, "", fhir.NewError(fhir.CodeStructure, root, "The body is empty")
 	}
 	return body, mediaType, nil
 }

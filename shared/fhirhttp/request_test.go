@@ -89,7 +89,7 @@ func TestReadBodyThatLies(t *testing.T) {
 			r := httptest.NewRequest(http.MethodPost, "/fhir", test.body)
 			r.Header.Set("Content-Type", "application/fhir+json; charset=utf-8")
 			r.ContentLength = test.announced
-			body, media, err := fhirhttp.ReadBody(httptest.NewRecorder(), r, 10)
+			body, media, err := fhirhttp.ReadBody(httptest.NewRecorder(), r, "Bundle", 10)
 			if got := statusOf(t, err); got != test.want {
 				t.Errorf("got %d (%v), want %d", got, err, test.want)
 			}
