@@ -59,18 +59,8 @@ func New(c Config) *Processor {
 // ErrForged says that a message was not made by ingest for the organisation it names.
 var ErrForged = errors.New("the message does not prove its origin")
 
-// Known is what Settle returns for a submission that an earlier delivery has settled.
+// Known is the outcome of a delivery whose submission an earlier one has settled.
 const Known referral.State = "known"
-
-// Settle stores m once and returns how it ended. Settling m again, also concurrently, changes nothing and returns
-// Known. It returns an error when m should be delivered again; attempts counts deliveries.
-func (p *Processor) Settle(ctx context.Context, m *queue.Message, attempts int) (referral.State, error) {
-	s, err := p.prepare(ctx, m, attempts)
-	if err != nil {
-		return "", err
-	}
-	return p.write(ctx, s)
-}
 
 // prepare proves where m comes from and makes all that it will leave in the store.
 func (p *Processor) prepare(ctx context.Context, m *queue.Message, attempts int) (*settlement, error) {
@@ -81,7 +71,11 @@ func (p *Processor) prepare(ctx context.Context, m *queue.Message, attempts int)
 	if err != nil {
 		return nil, err
 	}
-	if rejection := rejected(s.build(p.Keys)); rejection != nil {
+	if err := s.build(p.Keys); err != nil {
+		rejection := rejected(err)
+		if rejection == nil {
+			return nil, err // nothing half built may settle
+		}
 		s.reject(rejection)
 	}
 	return s, nil
