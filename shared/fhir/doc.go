@@ -4,5 +4,6 @@
 //
 // It promises that a document which passed Parse means one thing only: no duplicate names, no invalid text, no
 // number that another reader would round or expand, and that nothing of its content, names that R4 does not know
-// included, shows in an error or when a value is formatted or logged. It leaves types, profiles and rules to package schemas, and HTTP to package fhirhttp.
+// included, shows in an error or when a value is formatted or logged. It leaves types, profiles and rules to package
+// schemas, and HTTP to package fhirhttp.
 package fhir

@@ -2,6 +2,7 @@
 //
 // It promises that a submission settles in one transaction, once, however often Settle is called with it, and that
 // a caller sees only what its organisation sent or was addressed: every statement runs with app.org set for its
-// transaction, has the tenant rule in its own text where it can, and row-level security repeats it. Errors carry SQLSTATE and names only; PostgreSQL's
-// messages quote values and never leave this package. It knows neither HTTP nor the queue.
+// transaction, those that read have the tenant rule in their own text, and row-level security repeats it. Errors carry
+// SQLSTATE and names only; PostgreSQL's messages quote values and never leave this package. It knows neither HTTP nor
+// the queue.
 package postgres

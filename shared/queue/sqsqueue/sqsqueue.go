@@ -34,15 +34,6 @@ type Queue struct {
 // New returns a Queue that reads the queue's limit when it first sends: a queue that is away now may be there then.
 func New(client Client, url string) *Queue { return &Queue{client: client, url: url} }
 
-// Open returns a Queue of which the limit is known. The error says that the queue cannot be reached.
-func Open(ctx context.Context, client Client, url string) (*Queue, error) {
-	q := New(client, url)
-	if _, err := q.limit(ctx); err != nil {
-		return nil, fmt.Errorf("open queue: %w", err)
-	}
-	return q, nil
-}
-
 // limit is the queue's MaximumMessageSize, in bytes of body and attributes (SQS message quotas).
 func (q *Queue) limit(ctx context.Context) (int, error) {
 	if size := q.maxSize.Load(); size > 0 {

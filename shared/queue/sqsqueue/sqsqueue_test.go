@@ -45,11 +45,7 @@ func (f *fakeSQS) GetQueueAttributes(_ context.Context, in *sqs.GetQueueAttribut
 func open(t testing.TB, maxSize int) (*sqsqueue.Queue, *fakeSQS) {
 	t.Helper()
 	client := &fakeSQS{maxSize: strconv.Itoa(maxSize)}
-	q, err := sqsqueue.Open(t.Context(), client, queueURL)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return q, client
+	return sqsqueue.New(client, queueURL), client
 }
 
 func message() *queue.Message {
@@ -128,6 +124,9 @@ func TestSendCountsLikeSQS(t *testing.T) {
 
 func TestErrorsOfSQSPass(t *testing.T) {
 	q, client := open(t, 1<<20)
+	if err := q.Send(t.Context(), message()); err != nil { // from now on the limit is known
+		t.Fatal(err)
+	}
 	client.err = errors.New("no answer")
 	if err := q.Send(t.Context(), message()); !errors.Is(err, client.err) || errors.Is(err, queue.ErrTooLarge) {
 		t.Errorf("Send: got error %v, want %v", err, client.err)
@@ -135,18 +134,15 @@ func TestErrorsOfSQSPass(t *testing.T) {
 	if err := q.Ready(t.Context()); !errors.Is(err, client.err) {
 		t.Errorf("Ready: got error %v, want %v", err, client.err)
 	}
-	if _, err := sqsqueue.Open(t.Context(), client, queueURL); !errors.Is(err, client.err) {
-		t.Errorf("Open: got error %v, want %v", err, client.err)
-	}
 	client.err = nil
 	if err := q.Ready(t.Context()); err != nil {
 		t.Errorf("Ready: got error %v, want none", err)
 	}
 }
 
-func TestOpenNeedsTheLimit(t *testing.T) {
+func TestSendNeedsTheLimit(t *testing.T) {
 	for _, size := range []string{"", "large"} {
-		if _, err := sqsqueue.Open(t.Context(), &fakeSQS{maxSize: size}, queueURL); err == nil {
+		if err := sqsqueue.New(&fakeSQS{maxSize: size}, queueURL).Send(t.Context(), message()); err == nil {
 			t.Errorf("got no error with MaximumMessageSize %q", size)
 		}
 	}
