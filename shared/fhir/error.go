@@ -60,7 +60,13 @@ type Issue struct {
 	Code       Code
 	Details    string
 	Expression string
+	// Rule is the key of the rule that was broken, such as au-core-pat-01, and Source the canonical URL of the
+	// definition that states it; both empty for what follows from JSON or HTTP alone.
+	Rule, Source string
 }
+
+// OwnRules is the Source of rules that are this server's and no published definition's.
+const OwnRules = "https://github.com/ausbizconsulting/referral-fhir-server/rules"
 
 // Fails tells whether the issue stops the request.
 func (i Issue) Fails() bool { return i.Severity == SeverityError || i.Severity == SeverityFatal }

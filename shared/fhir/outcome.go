@@ -24,7 +24,14 @@ type outcomeIssue struct {
 }
 
 type details struct {
-	Text string `json:"text"`
+	Coding []coding `json:"coding,omitempty"`
+	Text   string   `json:"text"`
+}
+
+// coding names the rule that was broken: the definition that states it, and its key there.
+type coding struct {
+	System string `json:"system"`
+	Code   string `json:"code"`
 }
 
 // Outcome returns an OperationOutcome (FHIR R4 operationoutcome.html) as JSON: failing issues first, at most
@@ -41,8 +48,8 @@ func Outcome(issues []Issue) json.RawMessage {
 			if issue.Fails() != failing {
 				continue
 			}
-			// 128 bytes cover the names and quotes of one issue; escaping may double a text.
-			size += 128 + 2*(len(issue.Details)+len(issue.Expression))
+			// 160 bytes cover the names and quotes of one issue; escaping may double a text.
+			size += 160 + 2*(len(issue.Details)+len(issue.Expression)+len(issue.Rule)+len(issue.Source))
 			if len(o.Issue) == MaxIssues-1 && left > 1 || size > MaxOutcomeBytes-512 {
 				o.Issue = append(o.Issue, outcomeIssue{
 					Severity: SeverityInformation, Code: CodeTooCostly,
@@ -61,6 +68,9 @@ func (i Issue) wire() outcomeIssue {
 	w := outcomeIssue{Severity: i.Severity, Code: i.Code}
 	if i.Details != "" {
 		w.Details = &details{Text: i.Details}
+		if i.Rule != "" {
+			w.Details.Coding = []coding{{System: i.Source, Code: i.Rule}}
+		}
 	}
 	if i.Expression != "" {
 		w.Expression = []string{i.Expression}
