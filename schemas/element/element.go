@@ -90,8 +90,7 @@ func each(value, sibling *fhir.Value, yield func(int, Element) bool) {
 }
 
 // Choice returns the element that stands for name[x], and its type as the property names it (Quantity, DateTime);
-// "" when there is none. An object with an element whose name goes on like a variant (onset and onsetDate do not
-// meet in R4 except as variants) has no choice of that name.
+// "" when there is none. name must be that of a choice: birth would find birthDate.
 func (e Element) Choice(name string) (Element, string) {
 	items := e.Value.Items()
 	for i := range items {

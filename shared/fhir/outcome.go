@@ -1,7 +1,9 @@
 package fhir
 
 import (
+	"cmp"
 	"encoding/json"
+	"slices"
 	"strconv"
 )
 
@@ -34,35 +36,34 @@ type coding struct {
 	Code   string `json:"code"`
 }
 
-// Outcome returns an OperationOutcome (FHIR R4 operationoutcome.html) as JSON: failing issues first, at most
-// MaxIssues and MaxOutcomeBytes, the last one saying how many more there were. No issues at all becomes one that
-// says so, since OperationOutcome.issue is 1..*.
+// Outcome returns an OperationOutcome (FHIR R4 operationoutcome.html) as JSON: the worst issues first, those of one
+// severity in their order, at most MaxIssues and MaxOutcomeBytes, the last one saying how many more there were. No
+// issues at all becomes one that says so, since OperationOutcome.issue is 1..*.
 func Outcome(issues []Issue) json.RawMessage {
 	if len(issues) == 0 {
 		issues = []Issue{{Severity: SeverityInformation, Code: CodeInformational, Details: "No issues."}}
 	}
+	issues = slices.Clone(issues)
+	slices.SortStableFunc(issues, func(a, b Issue) int { return cmp.Compare(rank[a.Severity], rank[b.Severity]) })
 	o := outcome{ResourceType: "OperationOutcome"}
-	size, left := 0, len(issues)
-	for _, failing := range []bool{true, false} {
-		for _, issue := range issues {
-			if issue.Fails() != failing {
-				continue
-			}
-			// 160 bytes cover the names and quotes of one issue; escaping may double a text.
-			size += 160 + 2*(len(issue.Details)+len(issue.Expression)+len(issue.Rule)+len(issue.Source))
-			if len(o.Issue) == MaxIssues-1 && left > 1 || size > MaxOutcomeBytes-512 {
-				o.Issue = append(o.Issue, outcomeIssue{
-					Severity: SeverityInformation, Code: CodeTooCostly,
-					Details: &details{Text: more(left)},
-				})
-				return marshalOutcome(o)
-			}
-			o.Issue = append(o.Issue, issue.wire())
-			left--
+	size := 0
+	for i, issue := range issues {
+		// 160 bytes cover the names and quotes of one issue; escaping may double a text.
+		size += 160 + 2*(len(issue.Details)+len(issue.Expression)+len(issue.Rule)+len(issue.Source))
+		if left := len(issues) - i; len(o.Issue) == MaxIssues-1 && left > 1 || size > MaxOutcomeBytes-512 {
+			o.Issue = append(o.Issue, outcomeIssue{
+				Severity: SeverityInformation, Code: CodeTooCostly,
+				Details: &details{Text: more(left)},
+			})
+			break
 		}
+		o.Issue = append(o.Issue, issue.wire())
 	}
 	return marshalOutcome(o)
 }
+
+// rank orders the severities, the worst first.
+var rank = map[Severity]int{SeverityFatal: 0, SeverityError: 1, SeverityWarning: 2, SeverityInformation: 3}
 
 func (i Issue) wire() outcomeIssue {
 	w := outcomeIssue{Severity: i.Severity, Code: i.Code}

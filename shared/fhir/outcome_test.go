@@ -38,6 +38,23 @@ func TestOutcomeIsBounded(t *testing.T) {
 	}
 }
 
+// TestOutcomeTellsTheWorstFirst also shows the rule that an issue names.
+func TestOutcomeTellsTheWorstFirst(t *testing.T) {
+	got := fhir.Outcome([]fhir.Issue{
+		{Severity: fhir.SeverityInformation, Code: fhir.CodeInformational, Details: "third"},
+		{Severity: fhir.SeverityWarning, Code: fhir.CodeBusinessRule, Details: "second"},
+		{Severity: fhir.SeverityError, Code: fhir.CodeInvariant, Details: "first", Expression: "Patient",
+			Rule: "pat-1", Source: "http://hl7.org/fhir/StructureDefinition/Patient"},
+	})
+	want := `{"resourceType":"OperationOutcome","issue":[` +
+		`{"severity":"error","code":"invariant","details":{"coding":[{"system":"http://hl7.org/fhir/StructureDefinition/Patient","code":"pat-1"}],"text":"first"},"expression":["Patient"]},` +
+		`{"severity":"warning","code":"business-rule","details":{"text":"second"}},` +
+		`{"severity":"information","code":"informational","details":{"text":"third"}}]}`
+	if string(got) != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+}
+
 func TestCodeOf(t *testing.T) {
 	rejected := fhir.NewError(fhir.CodeConflict, "", "").WithCause(errors.New("cause"))
 	for _, test := range []struct {
