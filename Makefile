@@ -63,9 +63,9 @@ deps: ## install what is missing: PostgreSQL, by apt as root, else by npm
 	@sh infra/localpg/deps.sh
 
 .PHONY: schemas
-schemas: ## compile schemas/r4 anew: make schemas PACKAGES='folder or .tgz …'
+schemas: ## compile schemas/r4 and schemas/profiles anew: make schemas PACKAGES='folder or .tgz …'
 	@test -n "$(PACKAGES)" || { echo "make schemas needs PACKAGES, such as hl7.fhir.r4.examples-4.0.1.tgz; see schemas/README.md"; exit 1; }
-	$(GO) run ./schemas/compile -out schemas/r4 $(PACKAGES)
+	$(GO) run ./schemas/compile/cmd -out schemas $(PACKAGES)
 
 .PHONY: bench
 bench: deps ## measure the whole server on this machine, about a minute; results also in build/bench.json

@@ -1,4 +1,4 @@
-package main
+package compile
 
 import "strings"
 
@@ -8,7 +8,7 @@ const maxCodes = 250
 // codeList returns the codes of the value set at url, in the order of their definition. It returns nil where the list
 // cannot be complete or small: a filter, a system that the packages do not hold in full (MIME types, languages), more
 // than maxCodes.
-func (d *definitions) codeList(url string) []string {
+func (d *Definitions) codeList(url string) []string {
 	codes, ok := d.expand(url, 0)
 	if !ok || len(codes) > maxCodes {
 		return nil
@@ -17,7 +17,7 @@ func (d *definitions) codeList(url string) []string {
 }
 
 // expand lists the codes of a value set; ok tells that the list is complete.
-func (d *definitions) expand(url string, depth int) (codes []string, ok bool) {
+func (d *Definitions) expand(url string, depth int) (codes []string, ok bool) {
 	set := d.valueSets[url]
 	if set == nil || len(set.Compose.Include) == 0 || len(set.Compose.Exclude) > 0 || depth > 8 {
 		return nil, false
@@ -38,7 +38,7 @@ func (d *definitions) expand(url string, depth int) (codes []string, ok bool) {
 	return codes, true
 }
 
-func (d *definitions) included(include conceptSet, depth int) (codes []string, ok bool) {
+func (d *Definitions) included(include conceptSet, depth int) (codes []string, ok bool) {
 	switch {
 	case len(include.Filter) > 0 || include.System != "" && len(include.ValueSet) > 0 || len(include.ValueSet) > 1:
 		return nil, false

@@ -1,9 +1,8 @@
-package main
+package compile
 
 import (
 	"archive/tar"
 	"compress/gzip"
-	"encoding/json"
 	"flag"
 	"os"
 	"path/filepath"
@@ -15,12 +14,15 @@ import (
 
 var update = flag.Bool("update", false, "rewrite testdata/golden")
 
-// TestRun compiles a synthetic package with one resource type and compares each file with testdata/golden.
-func TestRun(t *testing.T) {
+// TestGolden compiles a synthetic package with one resource type and a profile of it, and compares each file with
+// testdata/golden.
+func TestGolden(t *testing.T) {
 	golden := filepath.Join("testdata", "golden")
 	if *update {
-		if err := run(golden, []string{"testdata/parcel"}); err != nil {
-			t.Fatal(err)
+		for name, content := range compiled(t, "testdata/parcel") {
+			if err := os.WriteFile(filepath.Join(golden, name), []byte(content), 0o644); err != nil {
+				t.Fatal(err)
+			}
 		}
 	}
 	want := contents(t, golden)
@@ -30,22 +32,38 @@ func TestRun(t *testing.T) {
 		"folder as unpacked": unpacked(t, "testdata/parcel"),
 	} {
 		t.Run(name, func(t *testing.T) {
-			out := t.TempDir()
-			stale := filepath.Join(out, "Removed.schema.json")
-			if err := os.WriteFile(stale, []byte("{}"), 0o644); err != nil {
-				t.Fatal(err)
-			}
-			if err := run(out, []string{location}); err != nil {
-				t.Fatal(err)
-			}
-			if diff := cmp.Diff(want, contents(t, out)); diff != "" {
-				t.Errorf("run: (-want +got)\n%s", diff)
+			if diff := cmp.Diff(want, compiled(t, location)); diff != "" {
+				t.Errorf("(-want +got)\n%s", diff)
 			}
 		})
 	}
 }
 
-func TestRunRefuses(t *testing.T) {
+// compiled returns the schemas and the tables of the package at location.
+func compiled(tb testing.TB, location string) map[string]string {
+	tb.Helper()
+	definitions, err := Read(location)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	schemas, err := definitions.Schemas()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	profiles, err := definitions.Profiles()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	files := map[string]string{}
+	for _, made := range []Files{schemas, profiles} {
+		for name, content := range made {
+			files[name] = string(content)
+		}
+	}
+	return files
+}
+
+func TestCompileRefuses(t *testing.T) {
 	for _, tt := range []struct {
 		name, file, content string
 		want                string
@@ -53,6 +71,8 @@ func TestRunRefuses(t *testing.T) {
 		{"no version", "package.json", `{"name":"x"}`, "package.json with a name and a version"},
 		{"no snapshot", "StructureDefinition-a.json",
 			`{"resourceType":"StructureDefinition","kind":"resource","type":"A","url":"http://hl7.org/fhir/StructureDefinition/A"}`, "no snapshot"},
+		{"no snapshot of a profile", "StructureDefinition-a.json",
+			`{"resourceType":"StructureDefinition","kind":"resource","derivation":"constraint","type":"Patient","url":"http://e.x/a"}`, "no snapshot"},
 		{"new primitive", "StructureDefinition-a.json",
 			`{"resourceType":"StructureDefinition","kind":"primitive-type","type":"integer64","url":"http://hl7.org/fhir/StructureDefinition/integer64"}`, "integer64"},
 		{"not JSON", "ValueSet-a.json", `{"resourceType":`, "ValueSet-a.json"},
@@ -67,8 +87,15 @@ func TestRunRefuses(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			if err := run(t.TempDir(), []string{folder}); err == nil || !strings.Contains(err.Error(), tt.want) {
-				t.Errorf("run: got error %v, want one with %q", err, tt.want)
+			definitions, err := Read(folder)
+			if err == nil {
+				_, err = definitions.Profiles()
+			}
+			if err == nil {
+				_, err = definitions.Schemas()
+			}
+			if err == nil || !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("got error %v, want one with %q", err, tt.want)
 			}
 		})
 	}
@@ -96,7 +123,7 @@ func TestCodeList(t *testing.T) {
 		{"itself", []conceptSet{{ValueSet: []string{"http://e.x/tested"}}}, nil, nil},
 		{"fragment", []conceptSet{{System: "fragment"}}, nil, nil},
 		{"unknown system", []conceptSet{{System: "complete"}, {System: "urn:ietf:bcp:13"}}, nil, nil},
-		{"filter", []conceptSet{{System: "complete", Filter: make([]json.RawMessage, 1)}}, nil, nil},
+		{"filter", []conceptSet{{System: "complete", Filter: make([]filter, 1)}}, nil, nil},
 		{"exclusion", []conceptSet{{System: "complete"}}, []conceptSet{{System: "complete"}}, nil},
 		{"too many", []conceptSet{{System: "large"}}, nil, nil},
 		{"nothing", nil, nil, nil},

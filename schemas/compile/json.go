@@ -1,11 +1,9 @@
-package main
+package compile
 
 import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"os"
-	"path/filepath"
 )
 
 // schema is a JSON object whose members keep their order: that of the StructureDefinition.
@@ -79,31 +77,12 @@ func isType(s schema) bool {
 	return false
 }
 
-// write makes folder hold files and no other JSON.
-func write(folder string, files map[string]schema) error {
-	if err := os.MkdirAll(folder, 0o755); err != nil {
-		return err
+// text returns s as the content of a file.
+func (s schema) text() ([]byte, error) {
+	var b bytes.Buffer
+	if err := lines(&b, s, ""); err != nil {
+		return nil, err
 	}
-	old, err := filepath.Glob(filepath.Join(folder, "*.json"))
-	if err != nil {
-		return err
-	}
-	for _, name := range old {
-		if files[filepath.Base(name)] == nil {
-			if err := os.Remove(name); err != nil {
-				return err
-			}
-		}
-	}
-	for name, s := range files {
-		var b bytes.Buffer
-		if err := lines(&b, s, ""); err != nil {
-			return fmt.Errorf("%s: %w", name, err)
-		}
-		b.WriteByte('\n')
-		if err := os.WriteFile(filepath.Join(folder, name), b.Bytes(), 0o644); err != nil {
-			return err
-		}
-	}
-	return nil
+	b.WriteByte('\n')
+	return b.Bytes(), nil
 }

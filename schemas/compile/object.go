@@ -1,10 +1,12 @@
-package main
+package compile
 
 import (
 	"errors"
 	"fmt"
 	"path"
 	"strings"
+
+	"github.com/ausbizconsulting/referral-fhir-server/schemas/profile"
 )
 
 // object makes the schema of one level of a StructureDefinition: a type itself, or an element with children.
@@ -39,7 +41,20 @@ func (o *object) schema() (schema, error) {
 	if len(o.allOf) > 0 {
 		s = append(s, field{"allOf", o.allOf})
 	}
+	if rules := o.invariants(); len(rules) > 0 {
+		s = append(s, field{"invariants", rules})
+	}
 	return append(s, field{"properties", o.properties}), nil
+}
+
+// invariants returns the rules of the level itself.
+func (o *object) invariants() []profile.Invariant {
+	for _, e := range o.structure.Snapshot.Element {
+		if e.Path == o.path {
+			return invariants(e.Constraint, nil)
+		}
+	}
+	return nil
 }
 
 // isResource tells a resource type from a datatype and from what is nested in either.
@@ -53,7 +68,7 @@ func (o *object) element(e elementDefinition) error {
 	name := path.Ext(e.Path)[1:]
 	choice, isChoice := strings.CutSuffix(name, "[x]")
 	var standsAs []string
-	add := func(name, ref string, nullable bool) {
+	add := func(name, ref string, nullable bool, keywords schema) {
 		value := schema{{"$ref", ref}}
 		if e.Max != "1" {
 			value = array(value, nullable)
@@ -61,12 +76,13 @@ func (o *object) element(e elementDefinition) error {
 		if isChoice {
 			value = append(value, field{"choice", choice})
 		}
+		value = append(value, keywords...)
 		o.properties = append(o.properties, field{name, value})
 		standsAs = append(standsAs, name)
 	}
 	nested := o.nested(e)
 	if nested != "" {
-		add(name, nested, false)
+		add(name, nested, false, nil)
 		e.Type = nil
 	} else if len(e.Type) == 0 {
 		return errors.New("no type")
@@ -80,9 +96,9 @@ func (o *object) element(e elementDefinition) error {
 		if err != nil {
 			return err
 		}
-		add(property, ref, isPrimitive)
+		add(property, ref, isPrimitive, o.keywords(e, t))
 		if isPrimitive {
-			add("_"+property, o.datatypeRef("Element"), true)
+			add("_"+property, o.datatypeRef("Element"), true, nil)
 		}
 	}
 	if e.Min > 0 {

@@ -1,7 +1,8 @@
-package main
+package compile
 
 import (
 	"archive/tar"
+	"bytes"
 	"cmp"
 	"compress/gzip"
 	"encoding/json"
@@ -15,12 +16,14 @@ import (
 	"strings"
 )
 
-// definitions holds what the packages define, by canonical URL.
-type definitions struct {
-	packages   []packageID
+// Definitions holds what some packages define, by canonical URL. It is not safe for concurrent use.
+type Definitions struct {
+	packages   []packageID // the one being read comes last
 	structures map[string]*structureDefinition
 	valueSets  map[string]*valueSet
 	systems    map[string]*codeSystem
+	expansions map[string]*collection // complete ones, by the value set's URL
+	rules      map[string]bool        // see baseRules
 }
 
 // packageID is the part of package.json that the manifest records.
@@ -37,24 +40,88 @@ type structureDefinition struct {
 	Kind       string `json:"kind"`
 	Abstract   bool   `json:"abstract"`
 	Derivation string `json:"derivation"`
-	Snapshot   struct {
+	Version    string `json:"version"`
+	Title      string `json:"title"`
+	Base       string `json:"baseDefinition"`
+	packageID  packageID
+	Context    []struct {
+		Type       string `json:"type"`
+		Expression string `json:"expression"`
+	} `json:"context"`
+	Snapshot struct {
 		Element []elementDefinition `json:"element"`
 	} `json:"snapshot"`
 }
 
-// elementDefinition is the part of FHIR R4 elementdefinition.html that a schema is made from.
+// elementDefinition is the part of FHIR R4 elementdefinition.html that a schema or a table is made from.
 type elementDefinition struct {
-	Path             string `json:"path"`
-	Min              int    `json:"min"`
-	Max              string `json:"max"`
-	ContentReference string `json:"contentReference"`
-	Type             []struct {
-		Code string `json:"code"`
-	} `json:"type"`
-	Binding struct {
+	ID        string `json:"id"`
+	Path      string `json:"path"`
+	SliceName string `json:"sliceName"`
+	Min       int    `json:"min"`
+	Max       string `json:"max"`
+	// BaseDefinition is what the type itself says, in the definition of a profile.
+	BaseDefinition struct {
+		Min int    `json:"min"`
+		Max string `json:"max"`
+	} `json:"base"`
+	ContentReference string        `json:"contentReference"`
+	Type             []elementType `json:"type"`
+	MaxLength        int           `json:"maxLength"`
+	Binding          struct {
 		Strength string `json:"strength"`
 		ValueSet string `json:"valueSet"`
 	} `json:"binding"`
+	Constraint []constraint `json:"constraint"`
+	Slicing    *struct {
+		Discriminator []struct {
+			Type string `json:"type"`
+			Path string `json:"path"`
+		} `json:"discriminator"`
+		Rules   string `json:"rules"`
+		Ordered bool   `json:"ordered"`
+	} `json:"slicing"`
+
+	// fixed and pattern are fixed[x] and pattern[x] (both choices of every type), as they stand.
+	fixed, pattern json.RawMessage
+}
+
+type elementType struct {
+	Code          string   `json:"code"`
+	Profile       []string `json:"profile"`
+	TargetProfile []string `json:"targetProfile"`
+}
+
+// constraint is ElementDefinition.constraint.
+type constraint struct {
+	Key        string `json:"key"`
+	Severity   string `json:"severity"`
+	Human      string `json:"human"`
+	Expression string `json:"expression"`
+	Source     string `json:"source"`
+}
+
+// UnmarshalJSON also keeps fixed[x] and pattern[x], whose names depend on their type.
+func (e *elementDefinition) UnmarshalJSON(data []byte) error {
+	type plain elementDefinition
+	if err := json.Unmarshal(data, (*plain)(e)); err != nil {
+		return err
+	}
+	if !bytes.Contains(data, []byte(`"fixed`)) && !bytes.Contains(data, []byte(`"pattern`)) {
+		return nil
+	}
+	var members map[string]json.RawMessage
+	if err := json.Unmarshal(data, &members); err != nil {
+		return err
+	}
+	for name, value := range members {
+		if strings.HasPrefix(name, "fixed") {
+			e.fixed = value
+		} else if strings.HasPrefix(name, "pattern") {
+			e.pattern = value
+		}
+	}
+	return nil
 }
 
 // valueSet is the part of FHIR R4 valueset.html that decides which codes belong to it.
@@ -65,14 +132,34 @@ type valueSet struct {
 		Include []conceptSet `json:"include"`
 		Exclude []conceptSet `json:"exclude"`
 	} `json:"compose"`
+	Expansion expansion `json:"expansion"`
+}
+
+// expansion is ValueSet.expansion.
+type expansion struct {
+	Total    int         `json:"total"`
+	Offset   int         `json:"offset"`
+	Contains []contained `json:"contains"`
+}
+
+type contained struct {
+	System   string      `json:"system"`
+	Code     string      `json:"code"`
+	Contains []contained `json:"contains"`
 }
 
 // conceptSet is ValueSet.compose.include.
 type conceptSet struct {
-	System   string            `json:"system"`
-	Concept  []concept         `json:"concept"`
-	Filter   []json.RawMessage `json:"filter"`
-	ValueSet []string          `json:"valueSet"`
+	System   string    `json:"system"`
+	Concept  []concept `json:"concept"`
+	Filter   []filter  `json:"filter"`
+	ValueSet []string  `json:"valueSet"`
+}
+
+type filter struct {
+	Property string `json:"property"`
+	Op       string `json:"op"`
+	Value    string `json:"value"`
 }
 
 // codeSystem is the part of FHIR R4 codesystem.html that decides which codes it has.
@@ -83,28 +170,48 @@ type codeSystem struct {
 }
 
 type concept struct {
-	Code    string    `json:"code"`
-	Concept []concept `json:"concept"`
+	Code     string    `json:"code"`
+	Concept  []concept `json:"concept"`
+	Property []struct {
+		Code      string `json:"code"`
+		ValueCode string `json:"valueCode"`
+	} `json:"property"`
 }
 
-func newDefinitions() *definitions {
-	return &definitions{
+// Files are the files of a folder by name.
+type Files map[string][]byte
+
+// Read returns what the packages at locations define, each a folder or a .tgz in the layout of the FHIR NPM package
+// specification (https://hl7.org/fhir/packages.html); the first to define a canonical URL wins.
+func Read(locations ...string) (*Definitions, error) {
+	d := newDefinitions()
+	for _, location := range locations {
+		if err := d.readPackage(location); err != nil {
+			return nil, fmt.Errorf("read %s: %w", location, err)
+		}
+	}
+	return d, nil
+}
+
+func newDefinitions() *Definitions {
+	return &Definitions{
 		structures: map[string]*structureDefinition{},
 		valueSets:  map[string]*valueSet{},
 		systems:    map[string]*codeSystem{},
+		expansions: map[string]*collection{},
 	}
 }
 
 // readPackage adds what the package at location, a folder or a .tgz, defines. Files are taken in the order of their
 // names, so that the result does not depend on how the package was archived.
-func (d *definitions) readPackage(location string) error {
+func (d *Definitions) readPackage(location string) error {
 	files, err := packageFiles(location)
 	if err != nil {
 		return err
 	}
-	var id packageID
-	if err := json.Unmarshal(files["package.json"], &id); err != nil || id.Name == "" || id.Version == "" {
-		return errors.New("package.json with a name and a version is missing")
+	id, err := identify(files)
+	if err != nil {
+		return err
 	}
 	d.packages = append(d.packages, id)
 	names := make([]string, 0, len(files))
@@ -120,8 +227,25 @@ func (d *definitions) readPackage(location string) error {
 	return nil
 }
 
+// identify returns the name and version of a package: by its package.json or, in what an IG's sources were built to,
+// by its ImplementationGuide.
+func identify(files Files) (id packageID, err error) {
+	if json.Unmarshal(files["package.json"], &id) == nil && id.Name != "" && id.Version != "" {
+		return id, nil
+	}
+	for name, content := range files {
+		if strings.HasPrefix(name, "ImplementationGuide-") {
+			var guide struct{ PackageID, Version string }
+			if json.Unmarshal(content, &guide) == nil && guide.PackageID != "" && guide.Version != "" {
+				return packageID{guide.PackageID, guide.Version}, nil
+			}
+		}
+	}
+	return id, errors.New("package.json with a name and a version is missing")
+}
+
 // addFile adds one resource. Packages name their files Type-id.json; the types of no interest are not even parsed.
-func (d *definitions) addFile(name string, data []byte) error {
+func (d *Definitions) addFile(name string, data []byte) error {
 	kind, _, _ := strings.Cut(name, "-")
 	switch kind {
 	case "Bundle":
@@ -147,7 +271,7 @@ func (d *definitions) addFile(name string, data []byte) error {
 	return nil
 }
 
-func (d *definitions) addResource(data []byte) error {
+func (d *Definitions) addResource(data []byte) error {
 	var header struct {
 		ResourceType string `json:"resourceType"`
 	}
@@ -156,9 +280,19 @@ func (d *definitions) addResource(data []byte) error {
 	}
 	switch header.ResourceType {
 	case "StructureDefinition":
-		return add(d.structures, data, func(s *structureDefinition) string { return s.URL })
+		return add(d.structures, data, func(s *structureDefinition) string {
+			s.packageID = d.packages[len(d.packages)-1]
+			return s.URL
+		})
 	case "ValueSet":
-		return add(d.valueSets, data, func(v *valueSet) string { return v.URL })
+		return add(d.valueSets, data, func(v *valueSet) string {
+			if d.expansions[v.URL] == nil {
+				if c := v.Expansion.collection(); c != nil {
+					d.expansions[v.URL] = c
+				}
+			}
+			return v.URL
+		})
 	case "CodeSystem":
 		return add(d.systems, data, func(c *codeSystem) string { return c.URL })
 	}
@@ -178,7 +312,7 @@ func add[T any](known map[string]*T, data []byte, url func(*T) string) error {
 }
 
 // byType returns the structures of a kind that define a type of their own (profiles do not), by name.
-func (d *definitions) byType(kind string) []*structureDefinition {
+func (d *Definitions) byType(kind string) []*structureDefinition {
 	var found []*structureDefinition
 	for _, s := range d.structures {
 		if s.Kind == kind && s.Derivation != "constraint" && !s.Abstract &&
@@ -192,7 +326,7 @@ func (d *definitions) byType(kind string) []*structureDefinition {
 
 // packageFiles returns the JSON files of a package by base name: those of its folder "package", or of the folder
 // itself where there is none. Files in folders below, such as example/, are no definitions.
-func packageFiles(location string) (map[string][]byte, error) {
+func packageFiles(location string) (Files, error) {
 	if info, err := os.Stat(location); err != nil {
 		return nil, err
 	} else if !info.IsDir() {
@@ -205,7 +339,7 @@ func packageFiles(location string) (map[string][]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	files := make(map[string][]byte, len(paths))
+	files := make(Files, len(paths))
 	for _, p := range paths {
 		if files[filepath.Base(p)], err = os.ReadFile(p); err != nil {
 			return nil, err
@@ -219,7 +353,7 @@ func isDir(name string) bool {
 	return err == nil && info.IsDir()
 }
 
-func archiveFiles(name string) (files map[string][]byte, err error) {
+func archiveFiles(name string) (files Files, err error) {
 	f, err := os.Open(name)
 	if err != nil {
 		return nil, err
@@ -229,7 +363,7 @@ func archiveFiles(name string) (files map[string][]byte, err error) {
 	if err != nil {
 		return nil, err
 	}
-	files = map[string][]byte{}
+	files = Files{}
 	archive := tar.NewReader(unzipped)
 	for {
 		header, err := archive.Next()

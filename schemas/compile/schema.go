@@ -1,4 +1,4 @@
-package main
+package compile
 
 import (
 	"errors"
@@ -18,15 +18,29 @@ const (
 
 // compiler turns StructureDefinitions into schemas; codes fills as bindings are met.
 type compiler struct {
-	defs       *definitions
+	defs       *Definitions
 	primitives map[string]bool
 	codes      map[string][]string // code lists by name
 	valueSets  map[string]string   // their value sets
 }
 
-// compile returns the schema files by name.
-func compile(defs *definitions) (map[string]schema, error) {
-	c := &compiler{defs: defs, primitives: map[string]bool{}, codes: map[string][]string{}, valueSets: map[string]string{}}
+// Schemas returns a schema for each resource type that the packages define, what these share, and the manifest.
+func (d *Definitions) Schemas() (Files, error) {
+	schemas, err := d.schemas()
+	if err != nil {
+		return nil, err
+	}
+	files := Files{}
+	for name, s := range schemas {
+		if files[name], err = s.text(); err != nil {
+			return nil, fmt.Errorf("%s: %w", name, err)
+		}
+	}
+	return files, nil
+}
+
+func (d *Definitions) schemas() (map[string]schema, error) {
+	c := &compiler{defs: d, primitives: map[string]bool{}, codes: map[string][]string{}, valueSets: map[string]string{}}
 	primitives, err := c.primitiveTypes()
 	if err != nil {
 		return nil, err
@@ -37,7 +51,7 @@ func compile(defs *definitions) (map[string]schema, error) {
 	}
 	files := map[string]schema{}
 	var names []string
-	for _, s := range defs.byType("resource") {
+	for _, s := range d.byType("resource") {
 		types, err := c.types(s)
 		if err != nil {
 			return nil, err
@@ -56,7 +70,7 @@ func compile(defs *definitions) (map[string]schema, error) {
 	files[primitivesFile] = schema{{"$schema", draft07}, {"definitions", primitives}}
 	files[datatypesFile] = schema{{"$schema", draft07}, {"definitions", datatypes}}
 	files[codesFile] = schema{{"$schema", draft07}, {"definitions", c.codeLists()}}
-	files["manifest.json"] = schema{{"packages", defs.packages}, {"resources", names}}
+	files["manifest.json"] = schema{{"packages", d.packages}, {"resources", names}}
 	return files, nil
 }
 

@@ -64,10 +64,7 @@ func (s *Sets) Contains(valueSet, system, code string) Verdict {
 	}
 	if system == "" {
 		for _, codes := range set.Codes {
-			if len(codes) == 0 {
-				return Unknown
-			}
-			if _, found := slices.BinarySearch(codes, code); found {
+			if _, found := slices.BinarySearch(codes, code); found || len(codes) == 0 {
 				return In
 			}
 		}
