@@ -178,9 +178,6 @@ type concept struct {
 	} `json:"property"`
 }
 
-// Files are the files of a folder by name.
-type Files map[string][]byte
-
 // Read returns what the packages at locations define, each a folder or a .tgz in the layout of the FHIR NPM package
 // specification (https://hl7.org/fhir/packages.html); the first to define a canonical URL wins.
 func Read(locations ...string) (*Definitions, error) {
