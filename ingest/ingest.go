@@ -23,9 +23,10 @@ type Blobs interface {
 	Put(ctx context.Context, key string, content []byte) error
 }
 
-// Checker finds what is wrong with a resource; path is the FHIRPath of v.
+// Checker finds what is wrong with a resource, by what it claims to be and by profiles, canonical URLs; path is the
+// FHIRPath of v.
 type Checker interface {
-	Check(v *fhir.Value, path string) []fhir.Issue
+	Check(v *fhir.Value, path string, profiles ...string) []fhir.Issue
 }
 
 // Config is what a Server needs.
@@ -76,4 +77,7 @@ func (s *Server) Register(mux *http.ServeMux) {
 	submit := s.HTTP.Handle("POST /fhir", s.submit)
 	mux.Handle("POST /fhir", submit)
 	mux.Handle("POST /fhir/{$}", submit)
+	validate := s.HTTP.Handle("POST /fhir/$validate", s.validate)
+	mux.Handle("POST /fhir/$validate", validate)
+	mux.Handle("POST /fhir/{type}/$validate", validate)
 }

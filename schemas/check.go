@@ -7,25 +7,39 @@ import (
 
 	"github.com/xeipuuv/gojsonschema"
 
+	"github.com/ausbizconsulting/referral-fhir-server/schemas/bundle"
+	"github.com/ausbizconsulting/referral-fhir-server/schemas/element"
+	"github.com/ausbizconsulting/referral-fhir-server/schemas/profile"
 	"github.com/ausbizconsulting/referral-fhir-server/shared/fhir"
 )
 
 // maxIssues bounds the work on a document that is wrong throughout; nobody reads as many.
 const maxIssues = 500
 
-// Check returns what is wrong with resource by its type's schema, in the order of the document; nil when nothing is.
+// Check returns what is wrong with resource, and what is only worth saying: by the schemas of its types and the rules
+// of FHIR R4, by the profiles that it and what is in it claim, by the profiles named, canonical URLs that may end in
+// |version, and by the rules of a Bundle and its references. A profile that is not known is a warning where the
+// resource claims it, and an error where it is named.
+//
 // path is the FHIRPath by which issues name the resource, such as Bundle.entry[3].resource; "" stands for its type.
-// Every issue has severity error. Of a document that is wrong throughout it returns the first issues, at most 500.
-func (v *Validator) Check(resource *fhir.Value, path string) []fhir.Issue {
+// Issues come in the order of the document, about 500 at most; nil when there is nothing to say.
+func (v *Validator) Check(resource *fhir.Value, path string, profiles ...string) []fhir.Issue {
 	if path == "" {
 		path = anyResource
 		if v.resourceType(resource.ResourceType()) != nil {
 			path = resource.ResourceType()
 		}
 	}
-	w := &walk{validator: v, root: path, level: make(map[string]any, 16)}
+	document := element.NewDocument(resource)
+	w := &walk{
+		validator: v, root: path, level: make(map[string]any, 16), document: document, scope: document.Root(),
+		session: v.checker.Session(document), isReferral: isReferral(resource),
+	}
 	w.resource(resource)
-	return w.issues
+	w.requested(resource, profiles)
+	w.narratives()
+	w.issues = append(w.issues, bundle.Check(document, bundle.Options{Path: path})...)
+	return once(w.issues)
 }
 
 // walk checks one document.
@@ -36,6 +50,14 @@ type walk struct {
 	position  fhir.Position // of the unknown member that was reported last
 	issues    []fhir.Issue
 	level     map[string]any // one object as its node's schema sees it; used anew for each
+
+	holders    []holder // of the current object, the innermost last; none for a resource that is no member
+	document   *element.Document
+	scope      element.Scope // of the current resource
+	session    *profile.Session
+	isReferral bool
+	silent     string // the first resource without a narrative, if any
+	silence    int    // how many there are
 }
 
 // step is one member of an object, or with name "" one element of an array.
@@ -59,28 +81,46 @@ func (w *walk) resource(v *fhir.Value) {
 		w.report(fhir.CodeStructure, "", "resourceType is missing or not a string; it says which resource this is")
 	default:
 		if n := w.validator.resourceType(t.Text()); n != nil {
+			outer := w.scope
+			w.scope = w.enter(v)
 			w.object(n.load(), v)
+			w.asResource(v)
+			w.scope = outer
 		} else {
 			w.report(fhir.CodeStructure, "", "Unknown resource type: resourceType must name a resource of FHIR R4")
 		}
 	}
 }
 
-// value checks v, which stands as property in its parent, against n.
-func (w *walk) value(n *node, v *fhir.Value, property string) {
+// value checks v, which stands as member m in outer, an object of type owner.
+func (w *walk) value(owner *node, outer *fhir.Value, m *member, v *fhir.Value) {
+	n := m.typ
 	switch n.load(); {
 	case n.members == nil:
-		w.primitive(n, v, property)
+		w.primitive(n, v, m.property)
 	case v.Kind() != fhir.Object:
-		w.wrongType(v, property, "an object")
+		w.wrongType(v, m.property, "an object")
+		return
 	case n.name == anyResource:
 		w.resource(v)
 	default:
+		w.holders = append(w.holders, holder{owner, m, outer})
 		w.object(n, v)
+		w.holders = w.holders[:len(w.holders)-1]
+	}
+	if m.rules != nil {
+		w.rules(m.rules, v)
 	}
 }
 
-// object checks what v has at its own level, then each member.
+// holder is where an object stands: as a member of an object of a type.
+type holder struct {
+	owner  *node
+	member *member
+	value  *fhir.Value // the owner's
+}
+
+// object checks what v has at its own level, then each member, then the rules of its type.
 func (w *walk) object(n *node, v *fhir.Value) {
 	clear(w.level)
 	items := v.Items()
@@ -114,16 +154,17 @@ func (w *walk) object(n *node, v *fhir.Value) {
 			w.report(fhir.CodeStructure, m.element, m.element+"[x] must have one type only, and stands with two")
 		}
 		if m.typ != nil {
-			w.member(m, &items[i])
+			w.member(n, v, m, &items[i])
 		}
 	}
+	w.own(n, v)
 }
 
-func (w *walk) member(m *member, v *fhir.Value) {
+func (w *walk) member(n *node, outer *fhir.Value, m *member, v *fhir.Value) {
 	w.down(m.element, 0)
 	defer w.up()
 	if !m.isArray {
-		w.value(m.typ, v, m.property)
+		w.value(n, outer, m, v)
 		return
 	}
 	if v.Kind() != fhir.Array {
@@ -135,7 +176,7 @@ func (w *walk) member(m *member, v *fhir.Value) {
 			continue
 		}
 		w.down("", i)
-		w.value(m.typ, &items[i], m.property)
+		w.value(n, outer, m, &items[i])
 		w.up()
 		if w.full() {
 			return

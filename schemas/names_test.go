@@ -16,7 +16,7 @@ var update = flag.Bool("update", false, "write ../shared/fhir/names.txt anew fro
 
 // TestNames holds the names that the gate may repeat against those that the schemas know: no more and no fewer.
 func TestNames(t *testing.T) {
-	v := New()
+	v := New(Config{})
 	names := map[string]bool{}
 	add := func(n *node) {
 		for name := range n.load().members {

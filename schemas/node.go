@@ -7,6 +7,8 @@ import (
 	"sync"
 
 	"github.com/xeipuuv/gojsonschema"
+
+	"github.com/ausbizconsulting/referral-fhir-server/schemas/profile"
 )
 
 // node is one FHIR type: a resource type, a datatype, an element with children, a primitive type or a code list.
@@ -26,6 +28,9 @@ type node struct {
 	isText      bool               // any string that is not empty
 	members     map[string]*member // by property; nil for primitives
 	hasRequired bool
+	rules       *profile.Rules // invariants of the type; nil for none
+	isExtension bool
+	isResource  bool
 }
 
 // member is one property of an object.
@@ -37,6 +42,8 @@ type member struct {
 	isChoice bool
 	// isSibling tells _name, which holds the id and extensions of the primitive called name.
 	isSibling bool
+	// rules are what the element asks of its value beyond its type; nil for nothing.
+	rules *profile.Rules
 	// group is the key by which this and its alternatives satisfy a requirement; "" where none names them.
 	group string
 }
@@ -54,6 +61,7 @@ type definition struct {
 			Required []string `json:"required"`
 		} `json:"anyOf"`
 	} `json:"allOf"`
+	Invariants []profile.Invariant `json:"invariants"`
 }
 
 type property struct {
@@ -62,6 +70,24 @@ type property struct {
 	Items  *property  `json:"items"`
 	AnyOf  []property `json:"anyOf"`
 	Choice string     `json:"choice"`
+
+	// What draft-07 has no word for, as the tables of profiles say it.
+	Targets    []string            `json:"targets"`
+	Binding    *profile.Binding    `json:"binding"`
+	Invariants []profile.Invariant `json:"invariants"`
+}
+
+// definitions is where the canonical URLs of FHIR's types begin.
+const definitions = "http://hl7.org/fhir/StructureDefinition/"
+
+// rules returns what an element asks beyond its type, nil for nothing. owner is the type that it is an element of.
+func (p property) rules(name, owner string) *profile.Rules {
+	if p.Targets == nil && p.Binding == nil && p.Invariants == nil {
+		return nil
+	}
+	owner, _, _ = strings.Cut(owner, ".")
+	return profile.NewRules(&profile.Element{Name: name, Targets: p.Targets, Binding: p.Binding, Invariants: p.Invariants},
+		definitions+owner, "FHIR's "+owner)
 }
 
 // target returns the $ref of a property or of its items. Where null is an alternative it stands second.
@@ -87,6 +113,11 @@ func (n *node) load() *node {
 		switch {
 		case d.Type == "object":
 			n.readMembers(d)
+			n.isExtension, n.isResource = n.name == "Extension", n == n.file.root
+			if len(d.Invariants) > 0 {
+				owner, _, _ := strings.Cut(n.name, ".")
+				n.rules = profile.NewRules(&profile.Element{Invariants: d.Invariants}, definitions+owner, owner)
+			}
 			loader = gojsonschema.NewRawLoader(n.ownLevel(d))
 		case d.Enum != nil:
 			// gojsonschema marshals the value anew for each enum it meets; walk looks codes up.
@@ -115,6 +146,7 @@ func (n *node) readMembers(d definition) {
 		if m.isChoice {
 			m.element = p.Choice
 		}
+		m.rules = p.rules(m.element, n.name)
 		if ref := p.target(); ref != "" {
 			m.typ = n.file.follow(ref)
 		}

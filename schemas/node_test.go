@@ -9,7 +9,7 @@ import (
 
 // TestEverySchemaCompiles compiles each definition of each file: load panics on what it cannot read or resolve.
 func TestEverySchemaCompiles(t *testing.T) {
-	v := New()
+	v := New(Config{})
 	compiled := 0
 	for _, f := range v.files {
 		f.load()
@@ -38,7 +38,7 @@ func TestEverySchemaCompiles(t *testing.T) {
 
 // TestSchemasServeOtherValidators follows all $refs as any JSON Schema validator would, and agrees with Check.
 func TestSchemasServeOtherValidators(t *testing.T) {
-	reference := gojsonschema.NewReferenceLoaderFileSystem("file:///Patient.schema.json", http.FS(New().fsys))
+	reference := gojsonschema.NewReferenceLoaderFileSystem("file:///Patient.schema.json", http.FS(New(Config{}).fsys))
 	patient, err := gojsonschema.NewSchema(reference)
 	if err != nil {
 		t.Fatal(err)

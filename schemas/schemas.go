@@ -1,6 +1,7 @@
 package schemas
 
 import (
+	"cmp"
 	"embed"
 	"encoding/json"
 	"fmt"
@@ -8,36 +9,70 @@ import (
 	"path"
 	"strings"
 	"sync"
+
+	"github.com/ausbizconsulting/referral-fhir-server/schemas/profile"
+	"github.com/ausbizconsulting/referral-fhir-server/schemas/terminology"
 )
 
-//go:embed r4/*.json
-var r4 embed.FS
+//go:embed r4/*.json profiles/*.json
+var tables embed.FS
 
 // anyResource is the type in datatypes.schema.json that stands where any resource may.
 const anyResource = "Resource"
 
-// Validator checks documents. A type's schema is read when a document first holds that type, and then kept and
-// shared. Safe for concurrent use.
-type Validator struct {
-	fsys  fs.FS
-	files map[string]*file // by name
+// Mode says what becomes of the faults of a resource by a profile that it does not claim itself.
+type Mode string
+
+// The modes.
+const (
+	Off     Mode = "off"     // it is held against what it claims only
+	Warn    Mode = "warn"    // they are warnings
+	Enforce Mode = "enforce" // they are errors
+)
+
+// Config is what a Validator may be told. The zero value works.
+type Config struct {
+	// Packages are tables of further profiles, as package compile makes them. A profile that is built in stays as it is.
+	Packages []fs.FS
+	// Defaults is for the parties and requests of a new referral that claim no known profile: they are held against
+	// those of Australia; "" means Warn.
+	Defaults Mode
 }
 
-// New returns a Validator for the types of FHIR R4. It reads nothing yet.
-func New() *Validator {
-	fsys, err := fs.Sub(r4, "r4")
-	if err != nil {
-		panic(err) // "r4" is a valid name
-	}
-	v := &Validator{fsys: fsys, files: map[string]*file{}}
-	names, err := fs.Glob(fsys, "*.schema.json")
+// Validator checks documents. A type's schema and a profile's table are read when a document first asks for them, and
+// then kept and shared. Safe for concurrent use.
+type Validator struct {
+	fsys     fs.FS
+	files    map[string]*file // by name
+	profiles *profile.Library
+	checker  *profile.Checker
+	defaults Mode
+}
+
+// New returns a Validator for the types of FHIR R4 and for the profiles of Australia and of c. It reads little yet.
+func New(c Config) *Validator {
+	v := &Validator{fsys: folder("r4"), files: map[string]*file{}, defaults: cmp.Or(c.Defaults, Warn)}
+	names, err := fs.Glob(v.fsys, "*.schema.json")
 	if err != nil {
 		panic(err) // the pattern is valid
 	}
 	for _, name := range names {
 		v.files[name] = &file{validator: v, name: name}
 	}
+	sources := append([]fs.FS{folder("profiles")}, c.Packages...)
+	if v.profiles, err = profile.NewLibrary(sources...); err != nil {
+		panic(err) // compile writes an index
+	}
+	v.checker = profile.NewChecker(v.profiles, terminology.New(sources...))
 	return v
+}
+
+func folder(name string) fs.FS {
+	fsys, err := fs.Sub(tables, name)
+	if err != nil {
+		panic(err) // the name is valid
+	}
+	return fsys
 }
 
 // resourceType returns the type of resources called name, or nil.

@@ -34,6 +34,9 @@ type Scope struct {
 // Root returns the scope of the document's own resource.
 func (d *Document) Root() Scope { return Scope{document: d, entry: -1, Resource: d.root, Root: d.root} }
 
+// Entries returns the number of entries of a Bundle; 0 for another resource.
+func (d *Document) Entries() int { return len(d.bundle.Entries) }
+
 // Entry returns the scope of the resource of Bundle.entry[i].
 func (d *Document) Entry(i int) Scope {
 	r := d.bundle.Entries[i].Resource
@@ -44,6 +47,12 @@ func (d *Document) Entry(i int) Scope {
 func (s Scope) Contained(resource *fhir.Value) Scope {
 	s.Resource = resource
 	return s
+}
+
+// Separate returns the scope of a resource that stands on its own in the document, such as that of a Parameters: it
+// refers to no entries.
+func (s Scope) Separate(resource *fhir.Value) Scope {
+	return Scope{document: s.document, entry: -1, Resource: resource, Root: resource}
 }
 
 // Resolve returns the resource that reference leads to, and its own scope: one that the root resource contains
@@ -84,4 +93,19 @@ func (s Scope) contained(id string) (*fhir.Value, Scope) {
 		}
 	}
 	return nil, Scope{}
+}
+
+// TypeOf returns the type of resource that the text of a literal reference names, such as Patient/1 or an absolute URL
+// that ends so, also with a version; "" where it names none.
+func TypeOf(reference string) string {
+	reference, _, _ = strings.Cut(reference, "/_history/")
+	i := strings.LastIndexByte(reference, '/')
+	if i <= 0 {
+		return ""
+	}
+	typ := reference[strings.LastIndexByte(reference[:i], '/')+1:]
+	if !fhir.IsRelative(typ) {
+		return ""
+	}
+	return typ[:strings.IndexByte(typ, '/')]
 }

@@ -72,7 +72,7 @@ func read(source fs.FS, name string) *Profile {
 	if err != nil {
 		panic(fmt.Errorf("profile: %w", err))
 	}
-	p := new(Profile)
+	p := &Profile{lazy: new(lazyRules)}
 	if err := json.Unmarshal(data, p); err != nil {
 		panic(fmt.Errorf("profile: %s: %w", name, err))
 	}

@@ -20,6 +20,8 @@ type Profile struct {
 	// Contexts are where an extension may stand: StructureDefinition.context, such as "Patient" or "Address.line".
 	Contexts []string `json:"contexts,omitempty"`
 	Root     Element  `json:"root"`
+
+	lazy *lazyRules
 }
 
 // Element is what a profile says about one element, or about one slice of it (FHIR R4 elementdefinition.html). It

@@ -1,0 +1,50 @@
+package bundle
+
+import (
+	"github.com/ausbizconsulting/referral-fhir-server/schemas/attachment"
+	"github.com/ausbizconsulting/referral-fhir-server/schemas/narrative"
+	"github.com/ausbizconsulting/referral-fhir-server/shared/fhir"
+)
+
+// narrative checks the XHTML of a Narrative. A key of the base's is told as such, and what goes beyond it as ours.
+func (w *walk) narrative(div *fhir.Value) {
+	for _, problem := range narrative.Check(div.Text()) {
+		rule := own("narrative")
+		if problem.Key != "" {
+			rule = base("Narrative", problem.Key)
+		}
+		w.fail(rule, problem.Code, "div", problem.Sentence)
+	}
+}
+
+// scheme checks a URL that software may follow.
+func (w *walk) scheme(v *fhir.Value) {
+	switch schemeOf(v.Text()) {
+	case "file", "gopher":
+		w.fail(own("url-scheme"), fhir.CodeValue, elementName(w.root.ResourceType(), v.Name()),
+			"A URL of this scheme leads into the computer that reads it, and to nothing that was sent")
+	}
+}
+
+// isAttachment tells whether an element called name that has a contentType or data is an Attachment. Some of the names
+// are also those of other types, which have neither.
+func isAttachment(name string) bool {
+	switch name {
+	case "attachment", "content", "document", "form", "image", "photo", "presentedForm", "valueAttachment",
+		"contentAttachment", "sourceAttachment", "sequenceAttachment", "legallyBindingAttachment",
+		"defaultValueAttachment", "fixedAttachment", "patternAttachment":
+		return true
+	default:
+		return false
+	}
+}
+
+// attachment checks an Attachment or a Binary.
+func (w *walk) attachment(v *fhir.Value) {
+	for _, problem := range attachment.Check(attachment.Attachment{
+		ContentType: v.Get("contentType").Text(), Data: v.Get("data").Text(),
+		Size: v.Get("size").Text(), Hash: v.Get("hash").Text(),
+	}) {
+		w.report(problem.Severity, own(problem.Key), problem.Code, problem.Element, problem.Sentence)
+	}
+}
