@@ -62,6 +62,10 @@ build: ## build the commands into build/
 deps: ## install what is missing: PostgreSQL, by apt as root, else by npm
 	@sh infra/localpg/deps.sh
 
+.PHONY: test-npm
+test-npm: deps ## test the SQS endpoint with the AWS SDK for JavaScript (needs Node.js 20 and npm)
+	$(GO) test -count=1 -tags npm -run '^TestNPM$$' ./infra/localsqs
+
 .PHONY: schemas
 schemas: ## compile schemas/r4 and schemas/profiles anew: make schemas PACKAGES='folder or .tgz …'
 	@test -n "$(PACKAGES)" || { echo "make schemas needs PACKAGES, such as hl7.fhir.r4.examples-4.0.1.tgz; see schemas/README.md"; exit 1; }

@@ -10,6 +10,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
+
+	"github.com/ausbizconsulting/referral-fhir-server/shared/postgres/pgtest"
 )
 
 // perSecond runs one, which handles some messages and says how many, from several workers until b.N
@@ -35,11 +37,18 @@ func perSecond(b *testing.B, workers int, one func() (int, error)) {
 	b.ReportMetric(float64(handled.Load())/b.Elapsed().Seconds(), "messages/s")
 }
 
+// startDurable is start over a cluster that flushes every commit to the disk, as in production.
+func startDurable(b *testing.B) *sqs.Client {
+	b.Helper()
+	client, _ := serve(b, pool(b, pgtest.Cluster(b).URL("postgres")), nil)
+	return client
+}
+
 // BenchmarkSend sends single messages of 4 KiB.
 func BenchmarkSend(b *testing.B) {
 	for _, senders := range []int{1, 8, 32} {
 		b.Run(fmt.Sprint(senders, " senders"), func(b *testing.B) {
-			client := start(b)
+			client := startDurable(b)
 			queue := createQueue(b, client, "referrals", nil)
 			body := strings.Repeat("x", 4<<10)
 			perSecond(b, senders, func() (int, error) {
@@ -52,7 +61,7 @@ func BenchmarkSend(b *testing.B) {
 
 // BenchmarkReceiveDelete receives and deletes batches of ten messages of 4 KiB.
 func BenchmarkReceiveDelete(b *testing.B) {
-	client := start(b)
+	client := startDurable(b)
 	queue := createQueue(b, client, "referrals", nil)
 	body := strings.Repeat("x", 4<<10)
 	var entries []types.SendMessageBatchRequestEntry

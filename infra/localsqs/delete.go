@@ -14,7 +14,7 @@ type deleteMessageInput struct {
 
 // deleteMessage deletes by the latest receipt handle. A handle of an earlier receive, or of a message that
 // is gone, deletes nothing and is no error, as with SQS.
-func (s *Server) deleteMessage(ctx context.Context, _ caller, in deleteMessageInput) (struct{}, error) {
+func (s *Server) deleteMessage(ctx context.Context, from caller, in deleteMessageInput) (struct{}, error) {
 	q, err := s.queueAt(in.QueueURL)
 	if err != nil {
 		return struct{}{}, err
@@ -25,7 +25,7 @@ func (s *Server) deleteMessage(ctx context.Context, _ caller, in deleteMessageIn
 	}
 	var rs receipts
 	rs.add(r)
-	return struct{}{}, s.delete(ctx, q, rs)
+	return struct{}{}, s.delete(ctx, from, q, rs)
 }
 
 type deleteMessageBatchInput struct {
@@ -45,7 +45,7 @@ type entryID struct {
 	ID string `json:"Id"`
 }
 
-func (s *Server) deleteMessageBatch(ctx context.Context, _ caller, in deleteMessageBatchInput) (batchOutput, error) {
+func (s *Server) deleteMessageBatch(ctx context.Context, from caller, in deleteMessageBatchInput) (batchOutput, error) {
 	q, err := s.queueAt(in.QueueURL)
 	if err != nil {
 		return batchOutput{}, err
@@ -68,7 +68,7 @@ func (s *Server) deleteMessageBatch(ctx context.Context, _ caller, in deleteMess
 		rs.add(r)
 		out.Successful = append(out.Successful, entryID{e.ID})
 	}
-	if err := s.delete(ctx, q, rs); err != nil {
+	if err := s.delete(ctx, from, q, rs); err != nil {
 		return batchOutput{}, err
 	}
 	return out, nil
@@ -79,9 +79,12 @@ delete from sqs.message m
 using unnest($2::bigint[], $3::uuid[], $4::bigint[]) as h (seq, message_id, lease)
 where m.seq = h.seq and m.queue_id = $1 and m.message_id = h.message_id and m.lease = h.lease`
 
-func (s *Server) delete(ctx context.Context, q *queue, rs receipts) error {
+func (s *Server) delete(ctx context.Context, from caller, q *queue, rs receipts) error {
 	if len(rs.seqs) == 0 {
 		return nil
+	}
+	if from.fault.revives() {
+		return s.revive(ctx, q, rs)
 	}
 	args := []any{q.id, rs.seqs, rs.messageIDs, rs.leases}
 	err := s.relaxed(ctx, deleteLeased, args, func(rows pgx.Rows) error {

@@ -9,6 +9,8 @@
 // It leaves out FIFO queues, policies and encryption (their attributes are kept but have no effect), and it
 // does not check signatures: listen on loopback only. One Server at a time serves a database, since queue
 // attributes and the waking of long polls are kept in the process.
+//
+// A test may let requests go wrong by Config.Faults.
 package localsqs
 
 import (
@@ -38,6 +40,7 @@ type Config struct {
 	Region  string           // of queue ARNs; empty means ap-southeast-2
 	Log     *slog.Logger     // nil means slog.Default()
 	Now     func() time.Time // nil means time.Now; decides visibility, delay and retention
+	Faults  []Fault          // what goes wrong, for tests; nil means nothing
 }
 
 // Server answers SQS requests. It is an http.Handler, safe for concurrent use.
@@ -47,6 +50,7 @@ type Server struct {
 	region  string
 	log     *slog.Logger
 	now     func() time.Time
+	script  script
 
 	sends   chan *sendJob // to the writer, which lets concurrent sends share a commit
 	closing chan struct{}
@@ -60,14 +64,19 @@ type Server struct {
 }
 
 // New creates the tables where they are missing, loads the queues and starts the background work that
-// Close ends. It returns an error when the database cannot be reached.
+// Close ends. It returns an error when the database cannot be reached or a Fault names no operation.
 func New(ctx context.Context, c Config) (*Server, error) {
+	script, err := newScript(c.Faults)
+	if err != nil {
+		return nil, err
+	}
 	s := &Server{
 		db:      c.DB,
 		baseURL: strings.TrimSuffix(c.BaseURL.String(), "/"),
 		region:  c.Region,
 		log:     c.Log,
 		now:     c.Now,
+		script:  script,
 		sends:   make(chan *sendJob),
 		closing: make(chan struct{}),
 		queues:  make(map[string]*queue),

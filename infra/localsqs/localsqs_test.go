@@ -55,11 +55,12 @@ func pool(t testing.TB, url string) *pgxpool.Pool {
 	return db
 }
 
-// serve starts a Server over db and gives the SDK's client for it. Both end with the test, or earlier by stop.
-func serve(t testing.TB, db *pgxpool.Pool, now func() time.Time) (client *sqs.Client, stop func()) {
+// serve starts a Server over db and gives the SDK's client for it, which tries everything once. Both end with the
+// test, or earlier by stop.
+func serve(t testing.TB, db *pgxpool.Pool, now func() time.Time, faults ...localsqs.Fault) (client *sqs.Client, stop func()) {
 	t.Helper()
 	base := &url.URL{Scheme: "http", Host: "127.0.0.1:9324"}
-	s, err := localsqs.New(t.Context(), localsqs.Config{DB: db, BaseURL: base, Now: now})
+	s, err := localsqs.New(t.Context(), localsqs.Config{DB: db, BaseURL: base, Now: now, Faults: faults})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -20,8 +20,11 @@ const (
 	maxRequest = 8 << 20
 )
 
-// caller is who sent a request: the access key id of its signature, which is not verified.
-type caller string
+// caller is who sent a request, and what goes wrong with it.
+type caller struct {
+	accessKeyID string // of the request's signature, which is not verified
+	fault       *Fault // nil unless a test wants one
+}
 
 type operation func(s *Server, ctx context.Context, from caller, body []byte) (any, error)
 
@@ -34,10 +37,14 @@ func operationNamed(name string) (operation, bool) {
 		return bind((*Server).getQueueURL), true
 	case "ListQueues":
 		return bind((*Server).listQueues), true
+	case "ListDeadLetterSourceQueues":
+		return bind((*Server).listDeadLetterSourceQueues), true
 	case "GetQueueAttributes":
 		return bind((*Server).getQueueAttributes), true
 	case "SetQueueAttributes":
 		return bind((*Server).setQueueAttributes), true
+	case "DeleteQueue":
+		return bind((*Server).deleteQueue), true
 	case "PurgeQueue":
 		return bind((*Server).purgeQueue), true
 	case "SendMessage":
@@ -85,14 +92,21 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, name, err)
 		return
 	}
-	out, err := op(s, r.Context(), signer(r), body)
+	fault := s.fault(name, body)
+	if s.spoil(w, r, fault, false) {
+		return
+	}
+	out, err := op(s, r.Context(), caller{signer(r), fault}, body)
+	if s.spoil(w, r, fault, true) {
+		return
+	}
 	if err != nil {
 		if r.Context().Err() == nil { // otherwise nobody reads the answer
 			s.fail(w, name, err)
 		}
 		return
 	}
-	s.answer(w, http.StatusOK, out)
+	s.answer(w, http.StatusOK, fault.answer(out))
 }
 
 func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
@@ -112,28 +126,37 @@ func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 // signer reads the access key id from a Signature Version 4 header:
 // AWS4-HMAC-SHA256 Credential=AKID/date/region/sqs/aws4_request, …
 // Nothing is checked here, but what can be no access key id, and may be no text that PostgreSQL stores, is anonymous.
-func signer(r *http.Request) caller {
+func signer(r *http.Request) string {
 	_, credential, _ := strings.Cut(r.Header.Get("Authorization"), "Credential=")
 	id, _, _ := strings.Cut(credential, "/")
 	if !accessKeyID.MatchString(id) {
 		id = "anonymous"
 	}
-	return caller(id)
+	return id
 }
 
 // accessKeyID is IAM's rule (API reference, AccessKey), without its least length: local endpoints are given short ones.
 var accessKeyID = regexp.MustCompile(`^\w{1,128}$`)
 
-// fail answers with err in SQS's form; see "Error handling" of the AWS JSON 1.0 protocol and its
-// awsQueryCompatible trait for x-amzn-query-error.
+// fail answers with err, and logs what only operators may know.
 func (s *Server) fail(w http.ResponseWriter, operation string, err error) {
 	shown, internal := asAPIError(err)
 	if internal {
 		s.log.Error("sqs request failed", "operation", operation, cause(err))
 	}
-	status, side := http.StatusBadRequest, "Sender"
+	status := http.StatusBadRequest
 	if shown.fault {
-		status, side = http.StatusServiceUnavailable, "Receiver"
+		status = http.StatusServiceUnavailable
+	}
+	s.answerError(w, shown, status)
+}
+
+// answerError is in SQS's form; see "Error handling" of the AWS JSON 1.0 protocol and its awsQueryCompatible trait
+// for x-amzn-query-error.
+func (s *Server) answerError(w http.ResponseWriter, shown *apiError, status int) {
+	side := "Sender"
+	if shown.fault {
+		side = "Receiver"
 	}
 	w.Header().Set("X-Amzn-Query-Error", shown.code+";"+side)
 	s.answer(w, status, struct {

@@ -2,7 +2,6 @@ package localsqs
 
 import (
 	"context"
-	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -25,6 +24,7 @@ type queue struct {
 	modified atomic.Pointer[time.Time]
 	settings atomic.Pointer[settings]
 	pollers  pollers
+	deleted  chan struct{} // closed by DeleteQueue: ends long polls
 }
 
 var queueName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,80}$`)
@@ -36,6 +36,7 @@ func (s *Server) newQueue(id int32, name string, set *settings, created, modifie
 		arn:     s.arn(name),
 		url:     s.baseURL + "/" + account + "/" + name,
 		created: created,
+		deleted: make(chan struct{}),
 	}
 	q.modified.Store(&modified)
 	q.settings.Store(set)
@@ -88,14 +89,22 @@ func (s *Server) queueNamed(name string) (*queue, error) {
 
 // queueAt finds the queue of a URL. Only its path counts: localhost and 127.0.0.1 mean the same.
 func (s *Server) queueAt(url string) (*queue, error) {
+	name, err := nameIn(url)
+	if err != nil {
+		return nil, err
+	}
+	return s.queueNamed(name)
+}
+
+func nameIn(url string) (string, error) {
 	if url == "" {
-		return nil, errMissingParameter("QueueUrl")
+		return "", errMissingParameter("QueueUrl")
 	}
 	_, name, ok := strings.Cut(url, "/"+account+"/")
 	if !ok {
-		return nil, errInvalidAddress()
+		return "", errInvalidAddress()
 	}
-	return s.queueNamed(name)
+	return name, nil
 }
 
 // queueOf finds the queue of an ARN; nil when there is none.
@@ -188,50 +197,6 @@ func (s *Server) getQueueURL(_ context.Context, _ caller, in getQueueURLInput) (
 	return queueURLOutput{q.url}, nil
 }
 
-type listQueuesInput struct {
-	QueueNamePrefix string
-	MaxResults      *int
-	NextToken       string
-}
-
-type listQueuesOutput struct {
-	QueueURLs []string `json:"QueueUrls"`
-	NextToken string   `json:",omitempty"`
-}
-
-// listQueues gives queues in the order of their names; NextToken is the last name given, encoded.
-func (s *Server) listQueues(_ context.Context, _ caller, in listQueuesInput) (listQueuesOutput, error) {
-	limit := 1000
-	if in.MaxResults != nil {
-		limit = *in.MaxResults
-		if limit < 1 || limit > 1000 {
-			return listQueuesOutput{}, errOutOfRange("MaxResults", limit, 1, 1000)
-		}
-	}
-	after, err := base64.RawURLEncoding.DecodeString(in.NextToken)
-	if err != nil {
-		return listQueuesOutput{}, errInvalidParameter("Invalid or expired next token.")
-	}
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	out := listQueuesOutput{QueueURLs: []string{}}
-	var last string
-	for _, name := range slices.Sorted(maps.Keys(s.queues)) {
-		if name <= string(after) || !strings.HasPrefix(name, in.QueueNamePrefix) {
-			continue
-		}
-		if len(out.QueueURLs) == limit {
-			if in.MaxResults != nil {
-				out.NextToken = base64.RawURLEncoding.EncodeToString([]byte(last))
-			}
-			break
-		}
-		out.QueueURLs = append(out.QueueURLs, s.queues[name].url)
-		last = name
-	}
-	return out, nil
-}
-
 type purgeQueueInput struct {
 	QueueURL string `json:"QueueUrl"`
 }
@@ -247,6 +212,36 @@ func (s *Server) purgeQueue(ctx context.Context, _ caller, in purgeQueueInput) (
 	if _, err := s.db.Exec(ctx, deleteMessages, q.id); err != nil {
 		return struct{}{}, fmt.Errorf("purge queue: %w", err)
 	}
+	return struct{}{}, nil
+}
+
+type deleteQueueInput struct {
+	QueueURL string `json:"QueueUrl"`
+}
+
+const deleteQueueAndMessages = `
+with q as (delete from sqs.queue where id = $1)
+delete from sqs.message where queue_id = $1`
+
+// deleteQueue deletes the queue and its messages at once, so that its name is free again and there is no
+// QueueDeletedRecently. Queues that have it as dead-letter queue keep their messages from then on. What a send stores
+// at the same moment is the sweeper's.
+func (s *Server) deleteQueue(ctx context.Context, _ caller, in deleteQueueInput) (struct{}, error) {
+	name, err := nameIn(in.QueueURL)
+	if err != nil {
+		return struct{}{}, err
+	}
+	s.mu.Lock() // also over the statement, as in createQueue
+	defer s.mu.Unlock()
+	q, ok := s.queues[name]
+	if !ok {
+		return struct{}{}, errQueueDoesNotExist()
+	}
+	if _, err := s.db.Exec(ctx, deleteQueueAndMessages, q.id); err != nil {
+		return struct{}{}, fmt.Errorf("delete queue: %w", err)
+	}
+	delete(s.queues, q.name)
+	close(q.deleted)
 	return struct{}{}, nil
 }
 

@@ -2,6 +2,7 @@ package localsqs_test
 
 import (
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
@@ -101,26 +102,6 @@ func TestRedriveAllowPolicyIsObeyed(t *testing.T) {
 	}
 }
 
-func TestListQueuesInPages(t *testing.T) {
-	client := start(t)
-	for _, name := range []string{"b", "a2", "a1", "a3"} {
-		createQueue(t, client, name, nil)
-	}
-	pages := sqs.NewListQueuesPaginator(client, &sqs.ListQueuesInput{QueueNamePrefix: aws.String("a"), MaxResults: aws.Int32(2)})
-	var got [][]string
-	for pages.HasMorePages() {
-		page, err := pages.NextPage(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
-		got = append(got, page.QueueUrls)
-	}
-	const base = "http://127.0.0.1:9324/000000000000/"
-	if diff := cmp.Diff([][]string{{base + "a1", base + "a2"}, {base + "a3"}}, got); diff != "" {
-		t.Errorf("pages (-want +got):\n%s", diff)
-	}
-}
-
 func TestGetQueueURL(t *testing.T) {
 	client := start(t)
 	want := createQueue(t, client, "referrals", nil)
@@ -144,4 +125,92 @@ func TestPurgeQueue(t *testing.T) {
 	}
 	receiveNone(t, client, queue)
 	receiveOne(t, client, other)
+}
+
+func TestDeleteQueue(t *testing.T) {
+	client := start(t)
+	queue, other := createQueue(t, client, "referrals", nil), createQueue(t, client, "other", nil)
+	send(t, client, queue, "gone")
+	send(t, client, other, "kept")
+	remove := func(queue string) error {
+		_, err := client.DeleteQueue(t.Context(), &sqs.DeleteQueueInput{QueueUrl: &queue})
+		return err
+	}
+	if err := remove(*queue); err != nil {
+		t.Fatal(err)
+	}
+	for name, call := range map[string]func() error{
+		"DeleteQueue": func() error { return remove(*queue) },
+		"GetQueueUrl": func() error {
+			_, err := client.GetQueueUrl(t.Context(), &sqs.GetQueueUrlInput{QueueName: aws.String("referrals")})
+			return err
+		},
+		"SendMessage": func() error {
+			_, err := client.SendMessage(t.Context(), &sqs.SendMessageInput{QueueUrl: queue, MessageBody: aws.String("late")})
+			return err
+		},
+	} {
+		if err := call(); !isTyped[*types.QueueDoesNotExist](err) {
+			t.Errorf("%s after it: %v, want QueueDoesNotExist", name, err)
+		}
+	}
+	if got := code(remove("http://127.0.0.1:9324/referrals")); got != "InvalidAddress" {
+		t.Errorf("no queue's URL: code %q, want InvalidAddress", got)
+	}
+	receiveOne(t, client, other)
+	receiveNone(t, client, createQueue(t, client, "referrals", map[string]string{"VisibilityTimeout": "5"}))
+}
+
+func TestDeletedQueueStaysDeleted(t *testing.T) {
+	db := pool(t, pgtest.Empty(t))
+	client, stop := serve(t, db, nil)
+	queue := createQueue(t, client, "referrals", nil)
+	if _, err := client.DeleteQueue(t.Context(), &sqs.DeleteQueueInput{QueueUrl: queue}); err != nil {
+		t.Fatal(err)
+	}
+	stop()
+	client, _ = serve(t, db, nil)
+	if got := queues(t, client); len(got) != 0 {
+		t.Errorf("queues of a new server: %v", got)
+	}
+}
+
+func TestDeleteQueueEndsLongPolls(t *testing.T) {
+	client := start(t)
+	queue := createQueue(t, client, "referrals", nil)
+	send(t, client, queue, "says that the first poll has come and gone")
+	began, ended := make(chan struct{}), make(chan error)
+	go func() {
+		_, _, _ = longPoll(t.Context(), client, queue)
+		close(began)
+		_, _, err := longPoll(t.Context(), client, queue)
+		ended <- err
+	}()
+	<-began
+	if _, err := client.DeleteQueue(t.Context(), &sqs.DeleteQueueInput{QueueUrl: queue}); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-ended; !isTyped[*types.QueueDoesNotExist](err) {
+		t.Errorf("poll ended with %v, want QueueDoesNotExist", err)
+	}
+}
+
+// TestDeletedDeadLetterQueueTakesNothing sees a message stay where it is that has nowhere to go.
+func TestDeletedDeadLetterQueueTakesNothing(t *testing.T) {
+	c := newClock()
+	client, _ := serve(t, pool(t, pgtest.Empty(t)), c.Now)
+	dead := createQueue(t, client, "dead", nil)
+	queue := createQueue(t, client, "referrals", map[string]string{
+		"RedrivePolicy": `{"deadLetterTargetArn":"arn:aws:sqs:ap-southeast-2:000000000000:dead","maxReceiveCount":1}`,
+	})
+	send(t, client, queue, "kept")
+	if _, err := client.DeleteQueue(t.Context(), &sqs.DeleteQueueInput{QueueUrl: dead}); err != nil {
+		t.Fatal(err)
+	}
+	for want := 1; want <= 3; want++ {
+		if got := receiveCount(t, receiveOne(t, client, queue)); got != want {
+			t.Errorf("receive count %d, want %d", got, want)
+		}
+		c.advance(time.Minute)
+	}
 }

@@ -82,6 +82,8 @@ func (s *Server) receiveMessage(ctx context.Context, _ caller, in receiveMessage
 		case <-poll.look:
 		case <-deadline.C:
 			return receiveMessageOutput{}, nil
+		case <-q.deleted:
+			return receiveMessageOutput{}, errQueueDoesNotExist()
 		case <-s.closing:
 			return receiveMessageOutput{}, nil
 		case <-ctx.Done():

@@ -65,7 +65,7 @@ func (s *Server) sendMessage(ctx context.Context, from caller, in sendMessageInp
 	if err != nil {
 		return sendMessageOutput{}, err
 	}
-	if err := s.store(ctx, []row{r}, in.size()); err != nil {
+	if err := s.store(ctx, from.fault.stored(r), in.size()); err != nil {
 		return sendMessageOutput{}, err
 	}
 	return sent(&in.outgoing, r), nil
@@ -81,14 +81,15 @@ func sent(m *outgoing, r row) sendMessageOutput {
 }
 
 func (s *Server) newRow(q *queue, from caller, m *outgoing) (row, error) {
+	body := from.fault.body(*m.MessageBody)
 	r := row{
 		queue:       q,
 		id:          newID(),
-		body:        *m.MessageBody,
-		bodyMD5:     md5OfBody(*m.MessageBody),
+		body:        body,
+		bodyMD5:     md5OfBody(body),
 		groupID:     m.MessageGroupID,
 		traceHeader: m.traceHeader(),
-		sender:      string(from),
+		sender:      from.accessKeyID,
 		sentAt:      s.now(),
 		delay:       q.settings.Load().delay,
 	}
@@ -167,7 +168,7 @@ func (s *Server) sendMessageBatch(ctx context.Context, from caller, in sendMessa
 		if err != nil {
 			return sendMessageBatchOutput{}, err
 		}
-		rows = append(rows, r)
+		rows = append(rows, from.fault.stored(r)...)
 		out.Successful = append(out.Successful, sentEntry{e.ID, sent(&e.outgoing, r)})
 	}
 	if len(rows) > 0 {

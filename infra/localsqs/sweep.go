@@ -5,13 +5,15 @@ import (
 	"time"
 )
 
-// sweepEvery is how often messages past their retention period are removed that nobody received. Receives
-// never return one, however long the sweep is away.
+// sweepEvery is how often messages are removed that are past their retention period and nobody received, or that were
+// sent while their queue was being deleted. Receives never return one, however long the sweep is away.
 const sweepEvery = 10 * time.Minute
 
 const deleteExpired = `delete from sqs.message where queue_id = $1 and sent_at <= $2`
 
-// sweep deletes expired messages until Close.
+const deleteOrphans = `delete from sqs.message m where not exists (select from sqs.queue q where q.id = m.queue_id)`
+
+// sweep deletes what nobody will receive until Close.
 func (s *Server) sweep() {
 	ticker := time.NewTicker(sweepEvery)
 	defer ticker.Stop()
@@ -32,5 +34,8 @@ func (s *Server) sweepOnce() {
 		if _, err := s.db.Exec(ctx, deleteExpired, q.id, s.now().Add(-q.settings.Load().retention)); err != nil {
 			s.log.Error("sqs retention sweep failed", "queue", q.name, cause(err))
 		}
+	}
+	if _, err := s.db.Exec(ctx, deleteOrphans); err != nil {
+		s.log.Error("sqs sweep of deleted queues failed", cause(err))
 	}
 }

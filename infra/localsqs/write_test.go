@@ -26,7 +26,7 @@ func serverOver(t *testing.T) (*Server, *queue, string) {
 		t.Fatal(err)
 	}
 	t.Cleanup(s.Close)
-	if _, err := s.createQueue(t.Context(), "test", createQueueInput{QueueName: "referrals"}); err != nil {
+	if _, err := s.createQueue(t.Context(), caller{}, createQueueInput{QueueName: "referrals"}); err != nil {
 		t.Fatal(err)
 	}
 	q, err := s.queueNamed("referrals")
@@ -36,9 +36,9 @@ func serverOver(t *testing.T) (*Server, *queue, string) {
 	return s, q, database
 }
 
-func jobOf(t *testing.T, s *Server, q *queue, from caller, body string) *sendJob {
+func jobOf(t *testing.T, s *Server, q *queue, from, body string) *sendJob {
 	t.Helper()
-	r, err := s.newRow(q, from, &outgoing{MessageBody: &body})
+	r, err := s.newRow(q, caller{accessKeyID: from}, &outgoing{MessageBody: &body})
 	if err != nil {
 		t.Fatal(err)
 	}
