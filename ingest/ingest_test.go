@@ -26,7 +26,7 @@ var update = flag.Bool("update", false, "write the answers in testdata/http anew
 var testdata = filepath.Join("..", "testdata")
 
 // validator is shared, since reading schemas takes most of a test's time.
-var validator = schemas.New()
+var validator = schemas.New(schemas.Config{})
 
 // accepted is the time on the server's clock, finer than a submission id keeps.
 var accepted = time.Date(2026, 11, 22, 1, 2, 3, 456789e3, time.UTC)
@@ -79,12 +79,13 @@ func newHandler(c ingest.Config) http.Handler {
 	return c.HTTP.Routes(mux)
 }
 
-// TestHTTP replays testdata/http/submit-*.txtar. Whatever a file wants: 202 says that exactly one message was sent,
+// TestHTTP replays submit-*.txtar and validate-*.txtar of testdata/http. Whatever a file wants: 202 says that exactly one message was sent,
 // with the very bytes of the body; any other answer that none was.
 func TestHTTP(t *testing.T) {
 	sent := &outbox{}
 	handler := newHandler(newConfig(t, sent))
-	for _, c := range httpcase.Load(t, testdata, "submit-*") {
+	cases := append(httpcase.Load(t, testdata, "submit-*"), httpcase.Load(t, testdata, "validate-*")...)
+	for _, c := range cases {
 		t.Run(c.Name, func(t *testing.T) {
 			sent.messages = nil
 			w := c.Replay(t, handler, *update)

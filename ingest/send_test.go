@@ -146,8 +146,8 @@ func TestSendEndsWithItsCaller(t *testing.T) {
 // and fail.
 func TestNoWordOfTheRequestIsToldOrLogged(t *testing.T) {
 	const word = "zqx7k"
-	patient := `{"resourceType":"Patient","name":[{"text":"zqx7k"}]}`
-	entry := `{"fullUrl":"urn:uuid:zqx7k","resource":` + patient + `,"request":{"method":"POST","url":"Patient"}}`
+	patient := `{"resourceType":"Patient","id":"zqx7k","name":[{"text":"zqx7k"}]}`
+	entry := `{"fullUrl":"https://zqx7k.example/Patient/zqx7k","resource":` + patient + `,"request":{"method":"POST","url":"Patient"}}`
 	for _, test := range []struct {
 		name, body string
 		send       error

@@ -57,8 +57,8 @@ func (s *Server) validate(w *fhirhttp.Response, r *http.Request) error {
 		return fhir.NewError(fhir.CodeInvalid, "", "The resource is of another type than the URL says")
 	}
 	issues := s.Schemas.Check(v.resource, "", v.profiles...)
-	if v.mode == "create" && v.resource.ResourceType() == "Bundle" {
-		issues = append(issues, bundleIssues(fhir.AsBundle(v.resource))...)
+	if v.mode == "create" && v.resource.ResourceType() == "Bundle" && !isMalformed(issues) {
+		issues = append(issues, intakeIssues(fhir.AsBundle(v.resource))...)
 	}
 	if !anyFails(issues) {
 		issues = append(issues, fhir.Issue{

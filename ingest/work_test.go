@@ -18,7 +18,7 @@ import (
 // checkerFunc is an ingest.Checker.
 type checkerFunc func(*fhir.Value, string) []fhir.Issue
 
-func (f checkerFunc) Check(v *fhir.Value, path string) []fhir.Issue { return f(v, path) }
+func (f checkerFunc) Check(v *fhir.Value, path string, _ ...string) []fhir.Issue { return f(v, path) }
 
 // TestWorkIsBounded: while one body takes all that may be taken, a second waits for its turn, and a third is told at
 // once that the server is full.

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	gocmp "github.com/google/go-cmp/cmp"
@@ -100,7 +101,7 @@ func TestCheckPublishedExamples(t *testing.T) {
 		for _, i := range failing(v.Check(doc, "")) {
 			got = append(got, i.Expression+" "+cmp.Or(i.Rule, string(i.Code)))
 		}
-		if diff := gocmp.Diff(knownBad[name].faults, got); diff != "" {
+		if diff := gocmp.Diff(knownBad[name].faults, slices.Compact(got)); diff != "" {
 			t.Errorf("Check(%s): (-want +got)\n%s", name, diff)
 		}
 	}

@@ -1,6 +1,7 @@
 package schemas
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 
@@ -131,24 +132,40 @@ func (w *walk) asResource(v *fhir.Value) {
 			}
 		}
 	}
-	known := false
-	claimed := v.At("meta", "profile").Items()
-	for i := range claimed {
-		p := w.validator.profiles.Profile(claimed[i].Text())
-		if p == nil {
-			w.unknownProfile(i)
-			continue
-		}
-		known = true
+	claimed := w.claimed(v)
+	for _, p := range claimed {
 		w.session.Resource(w.scope, v, w.here, p, false)
 		w.collect()
 	}
-	if !known && w.isReferral && w.validator.defaults != Off && !w.isContained() {
+	if len(claimed) == 0 && w.isReferral && w.validator.defaults != Off && !w.isContained() {
 		if p := w.validator.profiles.Profile(defaultProfile(v)); p != nil {
 			w.session.Resource(w.scope, v, w.here, p, w.validator.defaults == Warn)
 			w.collect()
 		}
 	}
+}
+
+// claimed are the profiles that v claims and that are held here, but for those that another one derives from: it
+// repeats all that they ask.
+func (w *walk) claimed(v *fhir.Value) []*profile.Profile {
+	items := v.At("meta", "profile").Items()
+	if len(items) == 0 {
+		return nil
+	}
+	held := make([]*profile.Profile, 0, len(items))
+	for i := range items {
+		if p := w.validator.profiles.Profile(items[i].Text()); p != nil {
+			held = append(held, p)
+		} else {
+			w.unknownProfile(i)
+		}
+	}
+	if len(held) < 2 {
+		return held
+	}
+	return slices.DeleteFunc(slices.Clone(held), func(p *profile.Profile) bool {
+		return slices.ContainsFunc(held, func(other *profile.Profile) bool { return w.validator.profiles.Derives(other, p) })
+	})
 }
 
 func (w *walk) isContained() bool { return w.scope.Resource != w.scope.Root }
@@ -260,19 +277,20 @@ func defaultProfile(v *fhir.Value) string {
 	return ""
 }
 
-// once leaves out what was told already: a profile repeats the rules of the one it derives from.
+// once leaves out what was told already: a profile repeats the rules of the one it derives from, and what is known of
+// a number system may be a rule of the identifier's profile, too, which names the identifier and not its value.
 func once(issues []fhir.Issue) []fhir.Issue {
 	if len(issues) < 2 {
 		return issues
 	}
-	type fault struct {
-		expression, rule string
-		code             fhir.Code
-	}
+	type fault struct{ expression, rule, details string }
 	told := make(map[fault]bool, len(issues))
 	kept := issues[:0]
 	for _, i := range issues {
-		key := fault{i.Expression, i.Rule, i.Code}
+		key := fault{strings.TrimSuffix(i.Expression, ".value"), i.Rule, ""}
+		if i.Source == fhir.OwnRules || !strings.Contains(i.Rule, "-") { // no invariant: its key alone says little
+			key.details = i.Details
+		}
 		if i.Rule != "" && told[key] {
 			continue
 		}

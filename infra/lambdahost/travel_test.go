@@ -130,7 +130,7 @@ func TestHTTPCases(t *testing.T) {
 		handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			newGateway(t, shape, ingest).ServeHTTP(&relocated{w}, r)
 		})
-		for _, c := range httpcase.Load(t, testdata, "submit-*") {
+		for _, c := range append(httpcase.Load(t, testdata, "submit-*"), httpcase.Load(t, testdata, "validate-*")...) {
 			if c.Name == "submit-idempotency-key-twice" && shape != "rest-v1" && shape != "alb-multi-value" {
 				continue // one value with a comma in it, when the event reaches the function
 			}

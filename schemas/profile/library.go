@@ -65,6 +65,21 @@ func (l *Library) Profile(canonical string) *Profile {
 	return p
 }
 
+// Derives tells whether p derives from base, over any number of profiles between them that are held. A profile does
+// not derive from itself.
+func (l *Library) Derives(p, base *Profile) bool {
+	const maxDepth = 16
+	for range maxDepth {
+		if p = l.Profile(p.Base); p == nil {
+			return false
+		}
+		if p.URL == base.URL {
+			return true
+		}
+	}
+	return false
+}
+
 // read panics on a table that package compile did not write: what is embedded is tested, and what an operator adds
 // was compiled by this process.
 func read(source fs.FS, name string) *Profile {

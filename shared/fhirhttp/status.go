@@ -32,7 +32,8 @@ var statuses = map[fhir.Code]int{
 }
 
 // Status returns the HTTP status of e: its own, else that of its failing issues, where 400 outweighs 422 since a
-// document that is not FHIR cannot break a rule, and 500 when no issue fails or its code is not in the table.
+// document that is not FHIR cannot break a rule, and 500 when no issue fails or its code is not in the table. A rule
+// of a profile or of this server is broken with 422, whatever the code.
 func Status(e *fhir.Error) int {
 	if e.Status != 0 {
 		return e.Status
@@ -43,8 +44,11 @@ func Status(e *fhir.Error) int {
 			continue
 		}
 		s, ok := statuses[issue.Code]
-		if !ok {
+		switch {
+		case !ok:
 			s = http.StatusInternalServerError
+		case issue.Rule != "":
+			s = http.StatusUnprocessableEntity
 		}
 		if status == 0 || s == http.StatusBadRequest && status == http.StatusUnprocessableEntity {
 			status = s
