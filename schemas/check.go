@@ -122,23 +122,9 @@ type holder struct {
 
 // object checks what v has at its own level, then each member, then the rules of its type.
 func (w *walk) object(n *node, v *fhir.Value) {
-	clear(w.level)
 	items := v.Items()
-	for i := range items {
-		name := items[i].Name()
-		m := n.members[name]
-		if m == nil {
-			continue
-		}
-		if m.group != "" && (!m.isSibling || hasExtension(&items[i])) {
-			w.level[m.group] = true
-		}
-		if m.isArray {
-			w.level[name] = placeholder(&items[i])
-		}
-	}
-	if n.hasRequired || len(w.level) > 0 {
-		w.ownLevel(n)
+	if !n.satisfied(items) {
+		w.ownLevel(n, items)
 	}
 
 	var chosen choicesSeen
@@ -189,8 +175,8 @@ func (m *member) mayBeNull() bool { return m.isSibling || m.typ.load().members =
 
 // primitive checks a value without members.
 func (w *walk) primitive(n *node, v *fhir.Value, property string) {
-	if n.isText && v.Kind() == fhir.String {
-		return // fhir.Parse refuses empty strings
+	if n.isPlain(v) {
+		return
 	}
 	result, err := n.schema.Validate(gojsonschema.NewRawLoader(placeholder(v)))
 	if err != nil {

@@ -22,9 +22,23 @@ func (w *walk) report(code fhir.Code, name, details string) {
 	})
 }
 
-// ownLevel validates w.level against n and reports what is missing and what is not an array, by name: gojsonschema
-// visits properties in no order.
-func (w *walk) ownLevel(n *node) {
+// ownLevel validates the level of an object's members against n and reports what is missing and what is not an array,
+// by name: gojsonschema visits properties in no order.
+func (w *walk) ownLevel(n *node, items []fhir.Value) {
+	clear(w.level)
+	for i := range items {
+		name := items[i].Name()
+		m := n.members[name]
+		if m == nil {
+			continue
+		}
+		if m.group != "" && m.counts(&items[i]) {
+			w.level[m.group] = true
+		}
+		if m.isArray {
+			w.level[name] = placeholder(&items[i])
+		}
+	}
 	result, err := n.schema.Validate(gojsonschema.NewRawLoader(w.level))
 	if err != nil {
 		panic(err) // a raw loader cannot fail

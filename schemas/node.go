@@ -3,12 +3,14 @@ package schemas
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 
 	"github.com/xeipuuv/gojsonschema"
 
 	"github.com/ausbizconsulting/referral-fhir-server/schemas/profile"
+	"github.com/ausbizconsulting/referral-fhir-server/shared/fhir"
 )
 
 // node is one FHIR type: a resource type, a datatype, an element with children, a primitive type or a code list.
@@ -27,8 +29,8 @@ type node struct {
 	codes       []string           // of a code list
 	isText      bool               // any string that is not empty
 	members     map[string]*member // by property; nil for primitives
-	hasRequired bool
-	rules       *profile.Rules // invariants of the type; nil for none
+	required    uint64             // the groups of which one member must be there, a bit each
+	rules       *profile.Rules     // invariants of the type; nil for none
 	isExtension bool
 	isResource  bool
 }
@@ -46,6 +48,7 @@ type member struct {
 	rules *profile.Rules
 	// group is the key by which this and its alternatives satisfy a requirement; "" where none names them.
 	group string
+	bit   uint64 // of the group in node.required
 }
 
 // definition is what compile writes for one type.
@@ -165,18 +168,24 @@ func (n *node) ownLevel(d definition) map[string]any {
 			properties[name] = map[string]any{"type": "array"}
 		}
 	}
-	for _, name := range d.Required {
-		n.members[name].group = name
-		required = append(required, name)
-	}
-	for _, all := range d.AllOf {
-		group := groupKey(n.members[all.AnyOf[0].Required[0]])
-		for _, alternative := range all.AnyOf {
-			n.members[alternative.Required[0]].group = group
+	require := func(group string, alternatives ...string) {
+		bit := uint64(1) << len(required) // no type of R4 requires more than 20
+		for _, name := range alternatives {
+			n.members[name].group, n.members[name].bit = group, bit
 		}
+		n.required |= bit
 		required = append(required, group)
 	}
-	n.hasRequired = len(required) > 0
+	for _, name := range d.Required {
+		require(name, name)
+	}
+	for _, all := range d.AllOf {
+		var alternatives []string
+		for _, alternative := range all.AnyOf {
+			alternatives = append(alternatives, alternative.Required[0])
+		}
+		require(groupKey(n.members[alternatives[0]]), alternatives...)
+	}
 	return map[string]any{"type": "object", "required": required, "properties": properties}
 }
 
@@ -186,4 +195,42 @@ func groupKey(m *member) string {
 		return m.element + "[x]"
 	}
 	return m.element + "()"
+}
+
+// counts tells whether v, which stands as m, satisfies a requirement: what stands beside a primitive does by its
+// extensions.
+func (m *member) counts(v *fhir.Value) bool { return !m.isSibling || hasExtension(v) }
+
+// satisfied tells that an object with these members has all that its schema requires and arrays where they belong:
+// then the schema of its level has nothing to say, and is not asked.
+func (n *node) satisfied(items []fhir.Value) bool {
+	var found uint64
+	for i := range items {
+		m := n.members[items[i].Name()]
+		if m == nil {
+			continue
+		}
+		if m.isArray && items[i].Kind() != fhir.Array {
+			return false
+		}
+		if m.bit != 0 && m.counts(&items[i]) {
+			found |= m.bit
+		}
+	}
+	return found == n.required
+}
+
+// isPlain tells a primitive that its schema accepts for sure: most are, and gojsonschema takes a microsecond for each.
+func (n *node) isPlain(v *fhir.Value) bool {
+	switch {
+	case n.isText:
+		return v.Kind() == fhir.String // fhir.Parse refuses empty strings
+	case n.codes != nil:
+		return v.Kind() == fhir.String && slices.Contains(n.codes, v.Text())
+	case n.name == "boolean":
+		return v.Kind() == fhir.Bool
+	case n.name == "uri" || n.name == "url" || n.name == "canonical" || n.name == "code":
+		return v.Kind() == fhir.String && !strings.ContainsFunc(v.Text(), func(r rune) bool { return r <= ' ' || r >= 0x7f })
+	}
+	return false
 }
