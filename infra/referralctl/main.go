@@ -27,6 +27,7 @@ type commands struct {
 
 	Submit     submitCommand     `cmd:"" help:"Send Bundles and follow each to its end."`
 	Status     statusCommand     `cmd:"" help:"Tell how a submission stands."`
+	Validate   validateCommand   `cmd:"" help:"Hold FHIR files against the standard and its profiles, offline."`
 	Queue      queueCommand      `cmd:"" help:"Tell how many messages wait in the queue and in its dead-letter queue."`
 	Generate   generateCommand   `cmd:"" help:"Make synthetic Australian referrals."`
 	Env        envCommand        `cmd:"" help:"Print the variables with which other programs use the stack that make run started."`

@@ -9,9 +9,10 @@ import (
 
 // subject is an element that says which patient a resource is about.
 type subject struct {
-	path         []step
-	resourceType string
-	patient      patient
+	entry, contained int // contained is -1 for the entry's own
+	name             string
+	resourceType     string
+	patient          patient
 }
 
 // patient is what is known of whom a reference means; the zero value is nobody in particular.
@@ -32,9 +33,7 @@ func (r *referral) subject(resourceType string, reference *fhir.Value) {
 	if !ok {
 		return
 	}
-	r.subjects = append(r.subjects, subject{
-		path: append(slices.Clone(r.path), step{name: reference.Name()}), resourceType: resourceType, patient: p,
-	})
+	r.subjects = append(r.subjects, subject{r.entry, r.inside, reference.Name(), resourceType, p})
 }
 
 // patient returns whom a Reference means; false where it does not mean a patient, or does not say whom.
@@ -67,14 +66,20 @@ func (r *referral) onePatient() {
 	if first < 0 {
 		return
 	}
-	whole := r.path
-	defer func() { r.path = whole }()
 	for _, s := range r.subjects {
-		if differ(r.subjects[first].patient, s.patient) {
-			r.path = s.path
-			r.fail(own("one-patient"), fhir.CodeBusinessRule, "",
-				"A referral is about one patient: this "+s.resourceType+" is about another one than the ServiceRequest")
+		if !differ(r.subjects[first].patient, s.patient) {
+			continue
 		}
+		before := len(r.path)
+		r.item(s.entry)
+		r.down("resource")
+		if s.contained >= 0 {
+			r.down("contained")
+			r.item(s.contained)
+		}
+		r.fail(own("one-patient"), fhir.CodeBusinessRule, s.name,
+			"A referral is about one patient: this "+s.resourceType+" is about another one than the ServiceRequest")
+		r.path = r.path[:before]
 	}
 }
 

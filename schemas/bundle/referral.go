@@ -33,7 +33,7 @@ func (w *walk) referral(b fhir.Bundle, document *element.Document) {
 		}
 		w.item(i)
 		w.down("resource")
-		r.scope = document.Entry(i)
+		r.entry, r.scope = i, document.Entry(i)
 		r.resource(entry.Resource)
 		w.up()
 		w.up()
@@ -52,8 +52,10 @@ type referral struct {
 	subjects []subject
 	group    *fhir.Value // the first group identifier
 
-	scope     element.Scope          // of the current entry
-	contained map[string]*fhir.Value // what it contains, by id
+	entry     int // the current one
+	inside    int // what it contains that is current, or -1
+	scope     element.Scope
+	contained map[string]*fhir.Value // what the entry's resource contains, by id
 }
 
 // isNewRequest tells whether entry carries a ServiceRequest that is not an update of another.
@@ -109,12 +111,13 @@ func (r *referral) status(status string, anotherIsActive bool) {
 
 // resource learns from and checks one resource of the referral, and what it contains.
 func (r *referral) resource(v *fhir.Value) {
-	r.contained = containedBy(v, func(int) {})
+	r.contained, r.inside = containedBy(v, func(int) {}), -1
 	r.alone(v)
 	items := v.Get("contained").Items()
 	r.down("contained")
 	for i := range items {
 		r.item(i)
+		r.inside = i
 		r.alone(&items[i])
 		r.up()
 	}

@@ -26,6 +26,9 @@ func (w *walk) resource(v *fhir.Value, document *element.Document) {
 // every other.
 func containedBy(v *fhir.Value, repeated func(int)) map[string]*fhir.Value {
 	items := v.Get("contained").Items()
+	if len(items) == 0 {
+		return nil
+	}
 	byID := make(map[string]*fhir.Value, len(items))
 	for i := range items {
 		id := items[i].Get("id").Text()

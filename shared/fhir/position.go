@@ -12,6 +12,12 @@ type Position struct{ offset, line, column int }
 // String returns such as "line 12, column 5": both from 1, and columns in characters.
 func (p Position) String() string { return fmt.Sprintf("line %d, column %d", p.line+1, p.column+1) }
 
+// Line returns the line, from 1.
+func (p Position) Line() int { return p.line + 1 }
+
+// Column returns the column, from 1, in characters.
+func (p Position) Column() int { return p.column + 1 }
+
 // Position returns where v begins in its document: a member with its name. It counts from an earlier position of the
 // same document, if after is one, so that asking for many in their order reads the document once.
 func (v *Value) Position(after Position) Position {

@@ -1,0 +1,120 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+
+	"github.com/ausbizconsulting/referral-fhir-server/infra/referralctl/validate"
+	"github.com/ausbizconsulting/referral-fhir-server/schemas"
+	"github.com/ausbizconsulting/referral-fhir-server/schemas/compile"
+)
+
+type validateCommand struct {
+	Files           []string `arg:"" name:"file" help:"Files, directories, or - for standard input."`
+	Profile         []string `placeholder:"CANONICAL" sep:"none" help:"Hold each document against this profile as well; repeat it for more."`
+	Packages        []string `placeholder:"PATH" help:"FHIR packages with further profiles, folders or .tgz."`
+	DefaultProfiles string   `default:"warn" enum:"off,warn,enforce" placeholder:"MODE" help:"How Australia's profiles count for what claims none in a new referral: off, warn or enforce; by default ${default}."`
+	All             bool     `help:"Print remarks, too, such as codes that cannot be checked offline; json and sarif always have them."`
+	Format          string   `default:"text" enum:"text,json,sarif" placeholder:"NAME" help:"text, json (the same as --json) or sarif, for code scanning; by default ${default}."`
+}
+
+// Help is printed by validate --help.
+func (*validateCommand) Help() string {
+	return "Holds FHIR R4 resources in JSON against the standard, the profiles they claim and the rules of this server, " +
+		"as ingest does before it accepts a submission. It works offline. A file that ends in .ndjson, and standard " +
+		"input, hold one resource after another. With --json it prints a line for each document and one with the " +
+		"summary. Exit status 1 when a document has an error; warnings are no errors."
+}
+
+// printer prints what was found.
+type printer interface {
+	Report(validate.Report) error
+	End(validate.Summary) error
+}
+
+// Run validates.
+func (c *validateCommand) Run(ctx context.Context, s *streams) error {
+	out, err := c.printer(s)
+	if err != nil {
+		return err
+	}
+	files, err := validate.Files(c.Files...)
+	if err != nil {
+		return missing(err)
+	}
+	config := schemas.Config{Defaults: schemas.Mode(c.DefaultProfiles)}
+	if len(c.Packages) > 0 {
+		profiles, err := compilePackages(c.Packages)
+		if err != nil {
+			return missing(err)
+		}
+		config.Packages = []fs.FS{profiles}
+	}
+	validator := schemas.New(config)
+	var summary validate.Summary
+	for _, file := range files {
+		documents, err := validate.Read(file, s.in)
+		if err != nil {
+			return err
+		}
+		for _, document := range documents {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			report := validate.Check(document, validator, c.Profile...)
+			summary.Add(report)
+			if err := out.Report(report); err != nil {
+				return err
+			}
+		}
+	}
+	if err := out.End(summary); err != nil {
+		return err
+	}
+	if summary.WithErrors > 0 {
+		return errToldAlready
+	}
+	return nil
+}
+
+func (c *validateCommand) printer(s *streams) (printer, error) {
+	format := c.Format
+	if s.json {
+		if format == "sarif" {
+			return nil, usageError{errors.New("--json and --format sarif are two formats; choose one")}
+		}
+		format = "json"
+	}
+	switch format {
+	case "json":
+		return &validate.Lines{Out: s.out}, nil
+	case "sarif":
+		return &validate.SARIF{Out: s.out}, nil
+	default:
+		return &validate.Text{Out: s.out, All: c.All, Colour: isTerminal(s.out) && os.Getenv("NO_COLOR") == ""}, nil
+	}
+}
+
+// compilePackages makes profile tables of FHIR packages.
+func compilePackages(paths []string) (fs.FS, error) {
+	definitions, err := compile.Read(paths...)
+	if err != nil {
+		return nil, fmt.Errorf("read --packages: %w", err)
+	}
+	profiles, err := definitions.Profiles()
+	if err != nil {
+		return nil, fmt.Errorf("compile --packages: %w", err)
+	}
+	return profiles, nil
+}
+
+// missing tells what another command line mends.
+func missing(err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return usageError{err}
+	}
+	return err
+}
