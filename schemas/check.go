@@ -38,7 +38,7 @@ func (v *Validator) Check(resource *fhir.Value, path string, profiles ...string)
 	w.resource(resource)
 	w.requested(resource, profiles)
 	w.narratives()
-	w.issues = append(w.issues, bundle.Check(document, bundle.Options{Path: path})...)
+	w.issues = append(w.issues, bundle.Check(document, bundle.Options{Path: path, Base: v.config.Base, Now: v.config.Now()})...)
 	return once(w.issues)
 }
 

@@ -137,9 +137,9 @@ func (w *walk) asResource(v *fhir.Value) {
 		w.session.Resource(w.scope, v, w.here, p, false)
 		w.collect()
 	}
-	if len(claimed) == 0 && w.isReferral && w.validator.defaults != Off && !w.isContained() {
+	if len(claimed) == 0 && w.isReferral && w.validator.config.Defaults != Off && !w.isContained() {
 		if p := w.validator.profiles.Profile(defaultProfile(v)); p != nil {
-			w.session.Resource(w.scope, v, w.here, p, w.validator.defaults == Warn)
+			w.session.Resource(w.scope, v, w.here, p, w.validator.config.Defaults == Warn)
 			w.collect()
 		}
 	}

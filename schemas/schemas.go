@@ -9,6 +9,7 @@ import (
 	"path"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/ausbizconsulting/referral-fhir-server/schemas/profile"
 	"github.com/ausbizconsulting/referral-fhir-server/schemas/terminology"
@@ -37,6 +38,10 @@ type Config struct {
 	// Defaults is for the parties and requests of a new referral that claim no known profile: they are held against
 	// those of Australia; "" means Warn.
 	Defaults Mode
+	// Base is the URL of this server's FHIR interface, such as https://referrals.example/fhir: a reference to another
+	// server is told from one to this; "" lets any URL be this server's.
+	Base string
+	Now  func() time.Time // nil: time.Now
 }
 
 // Validator checks documents. A type's schema and a profile's table are read when a document first asks for them, and
@@ -46,12 +51,16 @@ type Validator struct {
 	files    map[string]*file // by name
 	profiles *profile.Library
 	checker  *profile.Checker
-	defaults Mode
+	config   Config
 }
 
 // New returns a Validator for the types of FHIR R4 and for the profiles of Australia and of c. It reads little yet.
 func New(c Config) *Validator {
-	v := &Validator{fsys: folder("r4"), files: map[string]*file{}, defaults: cmp.Or(c.Defaults, Warn)}
+	c.Defaults = cmp.Or(c.Defaults, Warn)
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	v := &Validator{fsys: folder("r4"), files: map[string]*file{}, config: c}
 	names, err := fs.Glob(v.fsys, "*.schema.json")
 	if err != nil {
 		panic(err) // the pattern is valid

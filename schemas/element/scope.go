@@ -2,6 +2,7 @@ package element
 
 import (
 	"strings"
+	"sync"
 
 	"github.com/ausbizconsulting/referral-fhir-server/shared/fhir"
 )
@@ -11,6 +12,9 @@ type Document struct {
 	root   *fhir.Value
 	bundle fhir.Bundle // of no entries where root is no Bundle
 	links  *fhir.Links
+
+	mu        sync.Mutex
+	contained map[*fhir.Value]map[string]*fhir.Value // by resource and id, as far as asked for; guarded by mu
 }
 
 // NewDocument returns the document of root.
@@ -86,13 +90,36 @@ func (s Scope) contained(id string) (*fhir.Value, Scope) {
 		s.Resource = s.Root
 		return s.Root, s
 	}
-	items := s.Root.Get("contained").Items()
-	for i := range items {
-		if items[i].Get("id").Text() == id {
-			return &items[i], s.Contained(&items[i])
-		}
+	if found := s.document.containedIn(s.Root)[id]; found != nil {
+		return found, s.Contained(found)
 	}
 	return nil, Scope{}
+}
+
+// containedIn returns what resource contains by id, of several with one id the first. It is made once, since every
+// reference may ask.
+func (d *Document) containedIn(resource *fhir.Value) map[string]*fhir.Value {
+	items := resource.Get("contained").Items()
+	if len(items) == 0 {
+		return nil
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	byID := d.contained[resource]
+	if byID != nil {
+		return byID
+	}
+	byID = make(map[string]*fhir.Value, len(items))
+	for i := range items {
+		if id := items[i].Get("id").Text(); byID[id] == nil {
+			byID[id] = &items[i]
+		}
+	}
+	if d.contained == nil {
+		d.contained = map[*fhir.Value]map[string]*fhir.Value{}
+	}
+	d.contained[resource] = byID
+	return byID
 }
 
 // TypeOf returns the type of resource that the text of a literal reference names, such as Patient/1 or an absolute URL

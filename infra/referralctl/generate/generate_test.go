@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -15,7 +16,7 @@ import (
 )
 
 // validator is shared, since reading schemas takes most of a test's time.
-var validator = schemas.New()
+var validator = schemas.New(schemas.Config{})
 
 // parse returns b as a Bundle that saw the gate.
 func parse(t testing.TB, b []byte) fhir.Bundle {
@@ -51,12 +52,20 @@ func TestBundlesAreValid(t *testing.T) {
 		if got := len(bundle.Entries); got != o.Entries {
 			t.Errorf("%+v: got %d entries", o, got)
 		}
-		for _, issue := range validator.Check(bundle.Value, "Bundle") {
+		for _, issue := range faults(bundle) {
 			t.Errorf("%+v: %s %s: %s", o, issue.Code, issue.Expression, issue.Details)
 		}
 		if bytes.ContainsRune(b, '\n') {
 			t.Errorf("%+v: the Bundle is on several lines", o)
 		}
+	})
+}
+
+// faults are the errors and warnings about a Bundle, but for the one that a resource should have a narrative: systems
+// that make referrals out of their records have none.
+func faults(bundle fhir.Bundle) []fhir.Issue {
+	return slices.DeleteFunc(validator.Check(bundle.Value, "Bundle"), func(i fhir.Issue) bool {
+		return i.Severity == fhir.SeverityInformation || i.Rule == "dom-6"
 	})
 }
 
