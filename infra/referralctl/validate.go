@@ -9,7 +9,6 @@ import (
 
 	"github.com/ausbizconsulting/referral-fhir-server/infra/referralctl/validate"
 	"github.com/ausbizconsulting/referral-fhir-server/schemas"
-	"github.com/ausbizconsulting/referral-fhir-server/schemas/compile"
 )
 
 type validateCommand struct {
@@ -45,15 +44,11 @@ func (c *validateCommand) Run(ctx context.Context, s *streams) error {
 	if err != nil {
 		return missing(err)
 	}
-	config := schemas.Config{Defaults: schemas.Mode(c.DefaultProfiles)}
-	if len(c.Packages) > 0 {
-		profiles, err := compilePackages(c.Packages)
-		if err != nil {
-			return missing(err)
-		}
-		config.Packages = []fs.FS{profiles}
+	packages, err := schemas.Packages(c.Packages...)
+	if err != nil {
+		return missing(fmt.Errorf("--packages: %w", err))
 	}
-	validator := schemas.New(config)
+	validator := schemas.New(schemas.Config{Packages: packages, Defaults: schemas.Mode(c.DefaultProfiles)})
 	var summary validate.Summary
 	for _, file := range files {
 		documents, err := validate.Read(file, s.in)
@@ -96,19 +91,6 @@ func (c *validateCommand) printer(s *streams) (printer, error) {
 	default:
 		return &validate.Text{Out: s.out, All: c.All, Colour: isTerminal(s.out) && os.Getenv("NO_COLOR") == ""}, nil
 	}
-}
-
-// compilePackages makes profile tables of FHIR packages.
-func compilePackages(paths []string) (fs.FS, error) {
-	definitions, err := compile.Read(paths...)
-	if err != nil {
-		return nil, fmt.Errorf("read --packages: %w", err)
-	}
-	profiles, err := definitions.Profiles()
-	if err != nil {
-		return nil, fmt.Errorf("compile --packages: %w", err)
-	}
-	return profiles, nil
 }
 
 // missing tells what another command line mends.
