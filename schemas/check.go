@@ -35,6 +35,7 @@ func (v *Validator) Check(resource *fhir.Value, path string, profiles ...string)
 		validator: v, root: path, level: make(map[string]any, 16), document: document, scope: document.Root(),
 		session: v.checker.Session(document), isReferral: isReferral(resource),
 	}
+	w.at = w.here
 	w.resource(resource)
 	w.requested(resource, profiles)
 	w.narratives()
@@ -55,6 +56,7 @@ type walk struct {
 	document   *element.Document
 	scope      element.Scope // of the current resource
 	session    *profile.Session
+	at         func() string // here, made once
 	isReferral bool
 	silent     string // the first resource without a narrative, if any
 	silence    int    // how many there are

@@ -27,7 +27,7 @@ func (w *walk) enter(v *fhir.Value) element.Scope {
 
 // rules holds v against r.
 func (w *walk) rules(r *profile.Rules, v *fhir.Value) {
-	w.session.Element(w.scope, element.Of(v), "", w.here, r)
+	w.session.Element(w.scope, element.Of(v), "", w.at, r)
 	w.collect()
 }
 
@@ -74,7 +74,7 @@ func (w *walk) extension(n *node, v *fhir.Value) {
 	if hasValue == hasExtension {
 		w.broken(invariant.EveryExtension())
 	}
-	known := w.session.Extension(w.scope, v, w.here, w.contexts()...)
+	known := w.session.Extension(w.scope, v, w.at, w.contexts()...)
 	w.collect()
 	if !known && w.holders[len(w.holders)-1].member.element == "modifierExtension" {
 		w.report(fhir.CodeExtension, "", "This server does not know the modifier extension, which may change the meaning of what it stands on")
@@ -134,12 +134,12 @@ func (w *walk) asResource(v *fhir.Value) {
 	}
 	claimed := w.claimed(v)
 	for _, p := range claimed {
-		w.session.Resource(w.scope, v, w.here, p, false)
+		w.session.Resource(w.scope, v, w.at, p, false)
 		w.collect()
 	}
 	if len(claimed) == 0 && w.isReferral && w.validator.config.Defaults != Off && !w.isContained() {
 		if p := w.validator.profiles.Profile(defaultProfile(v)); p != nil {
-			w.session.Resource(w.scope, v, w.here, p, w.validator.config.Defaults == Warn)
+			w.session.Resource(w.scope, v, w.at, p, w.validator.config.Defaults == Warn)
 			w.collect()
 		}
 	}
@@ -222,7 +222,7 @@ func (w *walk) requested(v *fhir.Value, profiles []string) {
 			})
 			continue
 		}
-		w.session.Resource(w.scope, v, w.here, p, false)
+		w.session.Resource(w.scope, v, w.at, p, false)
 		w.collect()
 	}
 }

@@ -40,8 +40,8 @@ func (e Element) Text() string { return e.Value.Text() }
 
 // Get returns the child called name, which is no choice; of several, the first.
 func (e Element) Get(name string) Element {
-	for _, child := range e.All(name) {
-		return child
+	if l := e.List(name); l.Len() > 0 {
+		return l.At(0)
 	}
 	return Element{}
 }
@@ -51,40 +51,74 @@ func (e Element) Has(name string) bool { return e.Get(name).Exists() }
 
 // All returns the children called name, which is no choice, with their places in an array (0 for a single one).
 func (e Element) All(name string) iter.Seq2[int, Element] {
-	return func(yield func(int, Element) bool) {
-		var value, sibling *fhir.Value
-		items := e.Value.Items()
-		for i := range items {
-			switch n := items[i].Name(); {
-			case n == name:
-				value = &items[i]
-			case len(n) == len(name)+1 && n[0] == '_' && n[1:] == name:
-				sibling = &items[i]
-			}
-		}
-		each(value, sibling, yield)
-	}
+	return e.List(name).All()
 }
 
-// each pairs the elements of an array with those of its sibling (FHIR R4 json.html#primitive).
-func each(value, sibling *fhir.Value, yield func(int, Element) bool) {
-	if value.Kind() != fhir.Array && sibling.Kind() != fhir.Array {
-		if e := (Element{value, sibling}); e.Exists() {
-			yield(0, e)
+// List are the children of one name: what stands in an array and in the array beside it, where primitives have their
+// extensions (FHIR R4 json.html#primitive), or a single one.
+type List struct {
+	value, sibling *fhir.Value
+	length         int
+	// Repeats tells an array from a single child.
+	Repeats bool
+}
+
+// List returns the children called name, which is no choice.
+func (e Element) List(name string) List {
+	var l List
+	items := e.Value.Items()
+	for i := range items {
+		switch n := items[i].Name(); {
+		case n == name:
+			l.value = &items[i]
+		case len(n) == len(name)+1 && n[0] == '_' && n[1:] == name:
+			l.sibling = &items[i]
 		}
-		return
 	}
-	values, siblings := value.Items(), sibling.Items()
-	for i := range max(len(values), len(siblings)) {
-		var e Element
-		if i < len(values) {
-			e.Value = &values[i]
-		}
-		if i < len(siblings) && siblings[i].Kind() == fhir.Object {
-			e.Sibling = &siblings[i]
-		}
-		if !yield(i, e) {
-			return
+	l.Repeats = l.value.Kind() == fhir.Array || l.sibling.Kind() == fhir.Array
+	switch {
+	case l.Repeats:
+		l.length = max(len(l.value.Items()), len(l.sibling.Items()))
+	case (Element{l.value, l.sibling}).Exists():
+		l.length = 1
+	}
+	return l
+}
+
+// Single returns the list of e alone, empty where e does not exist.
+func Single(e Element) List {
+	l := List{value: e.Value, sibling: e.Sibling}
+	if e.Exists() {
+		l.length = 1
+	}
+	return l
+}
+
+// Len returns the number of children.
+func (l List) Len() int { return l.length }
+
+// At returns the i-th child.
+func (l List) At(i int) Element {
+	if !l.Repeats {
+		return Element{l.value, l.sibling}
+	}
+	var e Element
+	if values := l.value.Items(); i < len(values) {
+		e.Value = &values[i]
+	}
+	if siblings := l.sibling.Items(); i < len(siblings) && siblings[i].Kind() == fhir.Object {
+		e.Sibling = &siblings[i]
+	}
+	return e
+}
+
+// All returns the children with their places.
+func (l List) All() iter.Seq2[int, Element] {
+	return func(yield func(int, Element) bool) {
+		for i := range l.Len() {
+			if !yield(i, l.At(i)) {
+				return
+			}
 		}
 	}
 }
@@ -104,17 +138,18 @@ func (e Element) Choice(name string) (Element, string) {
 }
 
 // Extensions returns the extensions of the element, of a primitive those beside it.
-func (e Element) Extensions() iter.Seq2[int, Element] {
+func (e Element) Extensions() List {
 	if e.Sibling != nil {
-		return Of(e.Sibling).All("extension")
+		e = Of(e.Sibling)
 	}
-	return e.All("extension")
+	return e.List("extension")
 }
 
 // Extension returns the first extension with this url.
 func (e Element) Extension(url string) Element {
-	for _, extension := range e.Extensions() {
-		if extension.Get("url").Text() == url {
+	all := e.Extensions()
+	for i := range all.Len() {
+		if extension := all.At(i); extension.Value.Get("url").Text() == url {
 			return extension
 		}
 	}

@@ -32,17 +32,21 @@ func (p path) each(e element.Element, visit func(element.Element) bool) bool {
 		return visit(e)
 	}
 	first, rest := p[0], p[1:]
-	if first.choice {
+	switch {
+	case first.choice:
 		e, _ := e.Choice(first.name)
 		return !e.Exists() || rest.each(e, visit)
-	}
-	children := e.All(first.name)
-	if first.name == "extension" {
-		children = e.Extensions()
-	}
-	for _, child := range children {
-		if child.Exists() && !rest.each(child, visit) {
-			return false
+	case first.name == "extension":
+		for _, child := range e.Extensions().All() {
+			if !rest.each(child, visit) {
+				return false
+			}
+		}
+	default:
+		for _, child := range e.All(first.name) {
+			if child.Exists() && !rest.each(child, visit) {
+				return false
+			}
 		}
 	}
 	return true
@@ -50,6 +54,12 @@ func (p path) each(e element.Element, visit func(element.Element) bool) bool {
 
 // first returns the first element that p leads to.
 func (p path) first(e element.Element) element.Element {
+	if len(p) == 0 {
+		return e
+	}
+	if len(p) == 1 && !p[0].choice && p[0].name != "extension" { // nearly all
+		return e.Get(p[0].name)
+	}
 	var found element.Element
 	p.each(e, func(e element.Element) bool {
 		found = e
@@ -58,12 +68,7 @@ func (p path) first(e element.Element) element.Element {
 	return found
 }
 
-func (p path) exists(e element.Element) bool {
-	if len(p) == 1 && !p[0].choice { // nearly all
-		return e.Has(p[0].name)
-	}
-	return !p.each(e, func(element.Element) bool { return false })
-}
+func (p path) exists(e element.Element) bool { return p.first(e).Exists() }
 
 func (p path) count(e element.Element) int {
 	n := 0

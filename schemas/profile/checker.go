@@ -216,49 +216,45 @@ func (s *Session) child(r *Rules, scope element.Scope, e element.Element) {
 		s.variant(r, scope, e)
 		return
 	}
-	items := e.All(r.element)
-	repeats := e.Value.Get(r.element).Kind() == fhir.Array || e.Value.Get("_"+r.element).Kind() == fhir.Array
+	items := e.List(r.element)
 	if r.element == "extension" {
-		items, repeats = e.Extensions(), true
+		items = e.Extensions()
 	}
-	count := 0
-	for i, item := range items {
-		count++
-		if !repeats {
-			i = -1
-		}
-		s.down(r.element, i)
+	for i := range items.Len() {
+		item := items.At(i)
+		s.down(r.element, place(items, i))
 		s.rules(r, s.inner(r, scope, item), item, "")
 		s.up()
 	}
 	if r.Slicing != nil {
-		s.sliced(r, scope, func(yield func(int, element.Element) bool) {
-			for i, item := range items {
-				if !repeats {
-					i = -1
-				}
-				if !yield(i, item) {
-					return
-				}
-			}
-		}, "")
+		s.sliced(r, scope, items, "")
 	}
-	s.count(r, count, r.name())
+	if n := items.Len(); r.broken(n) {
+		s.count(r, n, r.name())
+	}
+}
+
+// place is the index of an element in its array, or -1 where it stands alone.
+func place(items element.List, i int) int {
+	if items.Repeats {
+		return i
+	}
+	return -1
 }
 
 // variant checks what stands for a choice in e.
 func (s *Session) variant(r *Rules, scope element.Scope, e element.Element) {
 	item, typ := e.Choice(r.element)
-	if !item.Exists() {
-		s.sliced(r, scope, func(func(int, element.Element) bool) {}, "")
-		s.count(r, 0, r.name())
-		return
+	items := element.Single(item)
+	if items.Len() > 0 {
+		s.down(r.element, -1)
+		s.rules(r, scope, item, typ)
+		s.up()
 	}
-	s.down(r.element, -1)
-	s.rules(r, scope, item, typ)
-	s.up()
-	s.sliced(r, scope, func(yield func(int, element.Element) bool) { yield(-1, item) }, typ)
-	s.count(r, 1, r.name())
+	s.sliced(r, scope, items, typ)
+	if n := items.Len(); r.broken(n) {
+		s.count(r, n, r.name())
+	}
 }
 
 // inner is the scope of what stands in an element: a resource has its own.
@@ -278,22 +274,24 @@ func (s *Session) down(name string, index int) {
 
 func (s *Session) up() { s.path = s.path[:len(s.path)-1] }
 
-// count holds how many elements, or elements of a slice, there are against what r allows.
+// broken tells that there are not as many elements, or elements of a slice, as r allows.
+func (r *Rules) broken(count int) bool { return count < r.Min || r.Max != nil && count > *r.Max }
+
+// count reports that there are too few or too many of what.
 func (s *Session) count(r *Rules, count int, what string) {
-	switch {
-	case count < r.Min:
+	if count < r.Min {
 		details := what + " is required by " + r.of
 		if r.Min > 1 {
 			details = r.of + " requires at least " + strconv.Itoa(r.Min) + " of " + what
 		}
 		s.report(issue{fhir.SeverityError, fhir.CodeRequired, RuleCardinality, r.source}, details, r.element)
-	case r.Max != nil && count > *r.Max:
-		details := r.of + " allows at most " + strconv.Itoa(*r.Max) + " of " + what
-		if *r.Max == 0 {
-			details = r.of + " does not allow " + what
-		}
-		s.report(issue{fhir.SeverityError, fhir.CodeStructure, RuleCardinality, r.source}, details, r.element)
+		return
 	}
+	details := r.of + " allows at most " + strconv.Itoa(*r.Max) + " of " + what
+	if *r.Max == 0 {
+		details = r.of + " does not allow " + what
+	}
+	s.report(issue{fhir.SeverityError, fhir.CodeStructure, RuleCardinality, r.source}, details, r.element)
 }
 
 // profiles holds an element against the profiles of its type, of which one must hold. Extensions are held against

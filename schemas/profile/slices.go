@@ -1,7 +1,6 @@
 package profile
 
 import (
-	"iter"
 	"slices"
 	"strings"
 
@@ -16,14 +15,15 @@ type verdict = terminology.Verdict
 
 // sliced finds the slice of each item, checks the item against it, and counts. An item belongs to the first slice
 // that it matches, and to a slice of that slice (named a/b) as well.
-func (s *Session) sliced(r *Rules, scope element.Scope, items iter.Seq2[int, element.Element], typ string) {
+func (s *Session) sliced(r *Rules, scope element.Scope, items element.List, typ string) {
 	if r.Slicing == nil || s.muted > 0 && s.failed {
 		return
 	}
-	counts := make([]int, len(r.slices))
+	var some [16]int // more slices than most slicings have
+	counts := append(some[:0], make([]int, len(r.slices))...)
 	unclear, last, ended := false, -1, false
-	for i, item := range items {
-		at := -1
+	for i := range items.Len() {
+		item, at := items.At(i), -1
 		for j, slice := range r.slices {
 			if s.spent() {
 				return
@@ -38,20 +38,22 @@ func (s *Session) sliced(r *Rules, scope element.Scope, items iter.Seq2[int, ele
 					at = j
 				}
 				counts[j]++
-				s.down(r.element, i)
+				s.down(r.element, place(items, i))
 				s.rules(slice, s.inner(r, scope, item), item, typ)
 				s.up()
 			case terminology.Unknown:
 				unclear = true
 			}
 		}
-		s.order(r, i, at, &last, &ended, unclear)
+		s.order(r, place(items, i), at, &last, &ended, unclear)
 	}
 	for j, slice := range r.slices {
 		if unclear && counts[j] < slice.Min {
 			continue // what leads out of the document may be what is asked for
 		}
-		s.count(slice, counts[j], s.sliceName(slice))
+		if slice.broken(counts[j]) {
+			s.count(slice, counts[j], s.sliceName(slice))
+		}
 	}
 }
 
