@@ -1,6 +1,10 @@
 package invariant
 
 import (
+	"slices"
+	"strconv"
+	"strings"
+
 	"github.com/ausbizconsulting/referral-fhir-server/schemas/element"
 	"github.com/ausbizconsulting/referral-fhir-server/shared/fhir"
 )
@@ -87,40 +91,36 @@ func isZeroOrOne(s string) bool { return s == "0" || s == "1" }
 
 // noComponentRepeatsCode tells whether no component has a coding of the Observation itself, the whole of it equal.
 func noComponentRepeatsCode(_ Env, e element.Element) answer {
+	own := map[string]bool{}
 	for _, coding := range e.Get("code").All("coding") {
-		for _, component := range e.All("component") {
-			for _, other := range component.Get("code").All("coding") {
-				if equal(coding.Value, other.Value) {
-					return no
-				}
+		own[canonical(coding.Value)] = true
+	}
+	for _, component := range e.All("component") {
+		for _, coding := range component.Get("code").All("coding") {
+			if own[canonical(coding.Value)] {
+				return no
 			}
 		}
 	}
 	return yes
 }
 
-// equal is = of two elements: all that is in the one is in the other.
-func equal(a, b *fhir.Value) bool {
-	if a.Kind() != b.Kind() || len(a.Items()) != len(b.Items()) {
-		return false
-	}
-	switch a.Kind() {
+// canonical is the same text for all JSON values that are equal: with members in the order of their names.
+func canonical(v *fhir.Value) string {
+	var parts []string
+	switch v.Kind() {
 	case fhir.Object:
-		for i := range a.Items() {
-			child := &a.Items()[i]
-			if !equal(child, b.Get(child.Name())) {
-				return false
-			}
+		for i := range v.Items() {
+			parts = append(parts, strconv.Quote(v.Items()[i].Name())+":"+canonical(&v.Items()[i]))
 		}
-		return true
+		slices.Sort(parts)
+		return "{" + strings.Join(parts, ",") + "}"
 	case fhir.Array:
-		for i := range a.Items() {
-			if !equal(&a.Items()[i], &b.Items()[i]) {
-				return false
-			}
+		for i := range v.Items() {
+			parts = append(parts, canonical(&v.Items()[i]))
 		}
-		return true
+		return "[" + strings.Join(parts, ",") + "]"
 	default:
-		return a.Text() == b.Text()
+		return v.Kind().String() + strconv.Quote(v.Text())
 	}
 }

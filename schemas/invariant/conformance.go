@@ -64,8 +64,11 @@ func documentsDistinct(_ Env, e element.Element) answer {
 func among(at, allowed string) predicate {
 	texts, from := parse(at), parse(allowed)
 	return func(_ Env, e element.Element) answer {
-		return of(texts.each(e, func(text element.Element) bool {
-			return !from.each(e, func(other element.Element) bool { return other.Text() != text.Text() })
-		}))
+		known := map[string]bool{}
+		from.each(e, func(e element.Element) bool {
+			known[e.Text()] = true
+			return true
+		})
+		return of(texts.each(e, func(e element.Element) bool { return known[e.Text()] }))
 	}
 }

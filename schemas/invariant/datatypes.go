@@ -47,18 +47,14 @@ func ucumOrNone(_ Env, e element.Element) answer {
 	return of(!e.Has("system") || e.Get("system").Text() == ucum)
 }
 
-// localTarget tells whether a reference to a contained resource leads to one.
+// localTarget tells whether a reference that begins with # leads to a resource that is contained, or to the container.
 func localTarget(env Env, e element.Element) answer {
-	id := e.Get("reference").Text()[1:]
-	if id == "" {
+	reference := e.Get("reference").Text()
+	if reference == "#" {
 		return of(env.Resource != env.Root)
 	}
-	for _, contained := range element.Of(env.Root).All("contained") {
-		if contained.Get("id").Text() == id {
-			return yes
-		}
-	}
-	return no
+	target, _ := env.Resolve(reference)
+	return of(target != nil)
 }
 
 // timingRules are those of Period, Timing and TriggerDefinition.

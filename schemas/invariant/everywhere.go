@@ -2,6 +2,7 @@ package invariant
 
 import (
 	"strings"
+	"sync"
 
 	"github.com/ausbizconsulting/referral-fhir-server/schemas/element"
 	"github.com/ausbizconsulting/referral-fhir-server/shared/fhir"
@@ -18,33 +19,36 @@ type Rule struct {
 
 const definitions = "http://hl7.org/fhir/StructureDefinition/"
 
-// EveryElement is the rule of every element that is no resource, ele-1.
-func EveryElement() Rule {
-	return Rule{"ele-1", fhir.SeverityError, "All FHIR elements must have a @value or children", definitions + "Element",
-		Lookup(ele1)}
+// EveryElement returns the rule of every element that is no resource, ele-1.
+func EveryElement() Rule { return everywhere().element }
+
+// EveryExtension returns the rule of every Extension, ext-1.
+func EveryExtension() Rule { return everywhere().extension }
+
+// EveryResource returns the rules of every resource but Bundle, Binary and Parameters, dom-2 to dom-6, for reading
+// only.
+func EveryResource() []Rule { return everywhere().resource }
+
+// common are the rules of this file.
+type common struct {
+	element, extension Rule
+	resource           []Rule
 }
 
-// EveryExtension is the rule of every Extension, ext-1.
-func EveryExtension() Rule {
-	return Rule{"ext-1", fhir.SeverityError, "Must have either extensions or value[x], not both", definitions + "Extension",
-		Lookup(ext1)}
-}
-
-// EveryResource are the rules of every resource but Bundle, Binary and Parameters, dom-2 to dom-6.
-func EveryResource() []Rule {
-	source := definitions + "DomainResource"
-	return []Rule{
-		{"dom-2", fhir.SeverityError, "If the resource is contained in another resource, it SHALL NOT contain nested Resources",
-			source, Lookup(dom2)},
-		{"dom-3", fhir.SeverityError, "If the resource is contained in another resource, it SHALL be referred to from elsewhere in the resource or SHALL refer to the containing resource",
-			source, Lookup(dom3)},
-		{"dom-4", fhir.SeverityError, "If a resource is contained in another resource, it SHALL NOT have a meta.versionId or a meta.lastUpdated",
-			source, Lookup(dom4)},
-		{"dom-5", fhir.SeverityError, "If a resource is contained in another resource, it SHALL NOT have a security label",
-			source, Lookup(dom5)},
-		{"dom-6", fhir.SeverityWarning, "A resource should have narrative for robust management", source, Lookup(dom6)},
+var everywhere = sync.OnceValue(func() common {
+	domain := definitions + "DomainResource"
+	return common{
+		Rule{"ele-1", fhir.SeverityError, "All FHIR elements must have a @value or children", definitions + "Element", Lookup(ele1)},
+		Rule{"ext-1", fhir.SeverityError, "Must have either extensions or value[x], not both", definitions + "Extension", Lookup(ext1)},
+		[]Rule{
+			{"dom-2", fhir.SeverityError, "If the resource is contained in another resource, it SHALL NOT contain nested Resources", domain, Lookup(dom2)},
+			{"dom-3", fhir.SeverityError, "If the resource is contained in another resource, it SHALL be referred to from elsewhere in the resource or SHALL refer to the containing resource", domain, Lookup(dom3)},
+			{"dom-4", fhir.SeverityError, "If a resource is contained in another resource, it SHALL NOT have a meta.versionId or a meta.lastUpdated", domain, Lookup(dom4)},
+			{"dom-5", fhir.SeverityError, "If a resource is contained in another resource, it SHALL NOT have a security label", domain, Lookup(dom5)},
+			{"dom-6", fhir.SeverityWarning, "A resource should have narrative for robust management", domain, Lookup(dom6)},
+		},
 	}
-}
+})
 
 const (
 	ele1 = "hasValue() or (children().count() > id.count())"
@@ -78,7 +82,7 @@ func hasContent(_ Env, e element.Element) answer {
 		content = e.Sibling
 	}
 	for i := range content.Items() {
-		if content.Items()[i].Name() != "id" {
+		if strings.TrimPrefix(content.Items()[i].Name(), "_") != "id" {
 			return yes
 		}
 	}

@@ -32,21 +32,17 @@ func (p path) each(e element.Element, visit func(element.Element) bool) bool {
 		return visit(e)
 	}
 	first, rest := p[0], p[1:]
-	switch {
-	case first.choice:
+	if first.choice {
 		e, _ := e.Choice(first.name)
 		return !e.Exists() || rest.each(e, visit)
-	case first.name == "extension":
-		for _, child := range e.Extensions().All() {
-			if !rest.each(child, visit) {
-				return false
-			}
-		}
-	default:
-		for _, child := range e.All(first.name) {
-			if child.Exists() && !rest.each(child, visit) {
-				return false
-			}
+	}
+	children := e.List(first.name)
+	if first.name == "extension" {
+		children = e.Extensions()
+	}
+	for i := range children.Len() {
+		if child := children.At(i); child.Exists() && !rest.each(child, visit) {
+			return false
 		}
 	}
 	return true

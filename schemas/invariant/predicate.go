@@ -8,6 +8,7 @@ import (
 
 	"github.com/ausbizconsulting/referral-fhir-server/schemas/element"
 	"github.com/ausbizconsulting/referral-fhir-server/schemas/terminology"
+	"github.com/ausbizconsulting/referral-fhir-server/shared/fhir"
 )
 
 func exists(at string) predicate {
@@ -98,7 +99,13 @@ func is(at string, literals ...string) predicate {
 func isNot(at, literal string) predicate { return not(is(at, literal)) }
 
 // matches is matches(): as in FHIRPath, somewhere in the text unless the pattern says otherwise.
-func matches(at, pattern string) predicate { return text(at, regexp.MustCompile(pattern).MatchString) }
+// What is too long for any of the patterns does not match, however long it is.
+func matches(at, pattern string) predicate {
+	compiled := regexp.MustCompile(pattern)
+	return text(at, func(s string) bool { return len(s) <= maxMatched && compiled.MatchString(s) })
+}
+
+const maxMatched = 16 << 10
 
 func startsWith(at, prefix string) predicate {
 	return text(at, func(s string) bool { return strings.HasPrefix(s, prefix) })
@@ -200,18 +207,22 @@ func hasExtension(at, url string) predicate {
 	return one(at, is("url", url))
 }
 
-// memberOf is memberOf('url') of a Coding or a CodeableConcept, of which one coding is enough; false for one without.
+// memberOf is memberOf('url') of a code, a Coding or a CodeableConcept, of which one coding is enough; false for one
+// without.
 func memberOf(valueSet string) predicate {
 	return func(env Env, e element.Element) answer {
 		if env.ValueSets == nil {
 			return unknown
 		}
+		if e.Value.Kind() == fhir.String {
+			return member(env, valueSet, "", e.Text())
+		}
 		if !e.Has("coding") {
-			return member(env, valueSet, e)
+			return memberCoding(env, valueSet, e)
 		}
 		result := no
 		for _, coding := range e.All("coding") {
-			switch member(env, valueSet, coding) {
+			switch memberCoding(env, valueSet, coding) {
 			case yes:
 				return yes
 			case unknown:
@@ -223,12 +234,15 @@ func memberOf(valueSet string) predicate {
 	}
 }
 
-func member(env Env, valueSet string, coding element.Element) answer {
-	code := coding.Get("code").Text()
+func memberCoding(env Env, valueSet string, coding element.Element) answer {
+	return member(env, valueSet, coding.Get("system").Text(), coding.Get("code").Text())
+}
+
+func member(env Env, valueSet, system, code string) answer {
 	if code == "" {
 		return no
 	}
-	switch env.ValueSets.Contains(valueSet, coding.Get("system").Text(), code) {
+	switch env.ValueSets.Contains(valueSet, system, code) {
 	case terminology.In:
 		return yes
 	case terminology.Out:

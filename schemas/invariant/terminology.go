@@ -42,7 +42,8 @@ func conceptsDistinct(_ Env, e element.Element) answer {
 func preferredDistinct(_ Env, e element.Element) answer {
 	var seen set
 	for _, id := range e.All("uniqueId") {
-		if id.Get("preferred").Text() == "true" && !seen.add(id.Get("type").Text()) {
+		typ := id.Get("type")
+		if id.Get("preferred").Text() == "true" && typ.HasValue() && !seen.add(typ.Text()) {
 			return no
 		}
 	}

@@ -182,6 +182,9 @@ func (s *Session) rules(r *Rules, scope element.Scope, e element.Element, typ st
 	if s.spent() || s.muted > 0 && s.failed {
 		return
 	}
+	if len(r.Types) > 0 && typ == "" {
+		typ = e.Value.ResourceType()
+	}
 	if len(r.Types) > 0 && typ != "" && !r.hasType(typ) {
 		s.report(issue{fhir.SeverityError, fhir.CodeStructure, RuleType, r.source},
 			r.name()+" must be "+alternatives(r.Types)+" in "+r.of)

@@ -51,7 +51,8 @@ func NewLibrary(sources ...fs.FS) (*Library, error) {
 }
 
 // Profile returns the profile with a canonical URL, which may end in |version, or nil. A version other than the one
-// that is held is unknown, but for one that only leaves its last parts out (|2 and |2.0 are 2.0.0).
+// that is held is unknown, but for one that only leaves its last parts out (|2 and |2.0 are 2.0.0, |1.0.1 is
+// 1.0.1-ci-build).
 func (l *Library) Profile(canonical string) *Profile {
 	url, version, _ := strings.Cut(canonical, "|")
 	load := l.profiles[url]
@@ -59,7 +60,8 @@ func (l *Library) Profile(canonical string) *Profile {
 		return nil
 	}
 	p := load()
-	if version != "" && version != p.Version && !strings.HasPrefix(p.Version, version+".") {
+	rest, found := strings.CutPrefix(p.Version, version)
+	if version != "" && (!found || rest != "" && rest[0] != '.' && rest[0] != '-') {
 		return nil
 	}
 	return p

@@ -34,7 +34,8 @@ type Element struct {
 
 	Min int  `json:"min,omitempty"` // where more than the type's
 	Max *int `json:"max,omitempty"` // where less than the type's; nil is no limit of the profile's
-	// Types are what a choice may still be, in the spelling of the type (dateTime); nil where it may be any.
+	// Types are what a choice, or an element that holds any resource (Bundle.entry.resource), may still be, in the
+	// spelling of the type (dateTime); nil where it may be any.
 	Types []string `json:"types,omitempty"`
 	// Profiles are what the element must conform to, one of them at least; for an extension its definition, for a
 	// resource (Bundle.entry.resource) its profiles. With a plain type among the alternatives it is not stated.

@@ -38,7 +38,7 @@ func NewRules(e *Element, source, of string) *Rules {
 	typ, _ := strings.CutPrefix(source, "http://hl7.org/fhir/StructureDefinition/")
 	r.isType = typ != "" && typ[0] >= 'A' && typ[0] <= 'Z'
 	for _, i := range e.Invariants {
-		r.invariants = append(r.invariants, boundInvariant{i, invariant.Lookup(i.Expression)})
+		r.invariants = append(r.invariants, boundInvariant{i, decide(i.Expression)})
 	}
 	for i := range e.Slices {
 		r.slices = append(r.slices, NewRules(&e.Slices[i], source, of))
@@ -47,6 +47,19 @@ func NewRules(e *Element, source, of string) *Rules {
 		r.children = append(r.children, NewRules(&e.Children[i], source, of))
 	}
 	return r
+}
+
+// decide returns what decides a rule: what is written for it, else the engine, which serves the profiles that an
+// operator adds; nil where that refuses the expression. A test holds that every rule that is built in is written.
+func decide(expression string) invariant.Func {
+	if check := invariant.Lookup(expression); check != nil {
+		return check
+	}
+	check, err := invariant.Engine(expression)
+	if err != nil {
+		return nil
+	}
+	return check
 }
 
 // parseValue reads a JSON value of a table; nil for none.
