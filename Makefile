@@ -69,7 +69,7 @@ test-npm: deps ## test the SQS endpoint with the AWS SDK for JavaScript (needs N
 .PHONY: schemas
 schemas: ## compile schemas/r4 and schemas/profiles anew: make schemas PACKAGES='folder or .tgz …'
 	@test -n "$(PACKAGES)" || { echo "make schemas needs PACKAGES, such as hl7.fhir.r4.examples-4.0.1.tgz; see schemas/README.md"; exit 1; }
-	$(GO) run ./schemas/compile/cmd -out schemas $(PACKAGES)
+	$(GO) run ./schemas/compile/cmd -out schemas $(foreach p,$(WITH),-with $(p)) $(PACKAGES)
 
 .PHONY: bench
 bench: deps ## measure the whole server on this machine, about a minute; results also in build/bench.json

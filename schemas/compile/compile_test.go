@@ -4,6 +4,7 @@ import (
 	"archive/tar"
 	"compress/gzip"
 	"flag"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -14,53 +15,70 @@ import (
 
 var update = flag.Bool("update", false, "rewrite testdata/golden")
 
-// TestGolden compiles a synthetic package with one resource type and a profile of it, and compares each file with
-// testdata/golden.
+// TestGolden compiles two synthetic packages and compares each file with testdata/golden: parcel, a type with its
+// datatypes and a profile, and clinic, a package of profiles alone, as an operator adds one.
 func TestGolden(t *testing.T) {
-	golden := filepath.Join("testdata", "golden")
-	if *update {
-		for name, content := range compiled(t, "testdata/parcel") {
-			if err := os.WriteFile(filepath.Join(golden, name), []byte(content), 0o644); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
-	want := contents(t, golden)
-	for name, location := range map[string]string{
-		"folder":             "testdata/parcel",
-		"archive":            archive(t, "testdata/parcel"),
-		"folder as unpacked": unpacked(t, "testdata/parcel"),
-	} {
+	for _, name := range []string{"parcel", "clinic"} {
 		t.Run(name, func(t *testing.T) {
-			if diff := cmp.Diff(want, compiled(t, location)); diff != "" {
-				t.Errorf("(-want +got)\n%s", diff)
+			source, golden := filepath.Join("testdata", name), filepath.Join("testdata", "golden", name)
+			if *update {
+				replace(t, golden, compiled(t, source))
+			}
+			want := contents(t, golden)
+			for layout, location := range map[string]string{
+				"folder":             source,
+				"archive":            archive(t, source),
+				"folder as unpacked": unpacked(t, source),
+			} {
+				t.Run(layout, func(t *testing.T) {
+					if diff := cmp.Diff(want, compiled(t, location)); diff != "" {
+						t.Errorf("(-want +got)\n%s", diff)
+					}
+				})
 			}
 		})
 	}
 }
 
-// compiled returns the schemas and the tables of the package at location.
+// compiled returns the tables of the package at location and, where it defines types, their schemas.
 func compiled(tb testing.TB, location string) map[string]string {
 	tb.Helper()
 	definitions, err := Read(location)
 	if err != nil {
 		tb.Fatal(err)
 	}
-	schemas, err := definitions.Schemas()
+	made, err := definitions.Profiles()
 	if err != nil {
 		tb.Fatal(err)
 	}
-	profiles, err := definitions.Profiles()
-	if err != nil {
-		tb.Fatal(err)
+	if len(definitions.byType("resource")) > 0 {
+		schemas, err := definitions.Schemas()
+		if err != nil {
+			tb.Fatal(err)
+		}
+		maps.Copy(made, schemas)
 	}
 	files := map[string]string{}
-	for _, made := range []Files{schemas, profiles} {
-		for name, content := range made {
-			files[name] = string(content)
-		}
+	for name, content := range made {
+		files[name] = string(content)
 	}
 	return files
+}
+
+// replace makes folder hold files and nothing else.
+func replace(tb testing.TB, folder string, files map[string]string) {
+	tb.Helper()
+	if err := os.RemoveAll(folder); err != nil {
+		tb.Fatal(err)
+	}
+	if err := os.MkdirAll(folder, 0o755); err != nil {
+		tb.Fatal(err)
+	}
+	for name, content := range files {
+		if err := os.WriteFile(filepath.Join(folder, name), []byte(content), 0o644); err != nil {
+			tb.Fatal(err)
+		}
+	}
 }
 
 func TestCompileRefuses(t *testing.T) {

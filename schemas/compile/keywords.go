@@ -32,13 +32,32 @@ func (o *object) keywords(e elementDefinition, t elementType) schema {
 	if targets := plainTargets(t); len(targets) > 0 {
 		s = append(s, field{"targets", targets})
 	}
-	if b := o.defs.binding(e, t.Code); b != nil {
+	if b := e.binding(t.Code); b != nil && !o.defs.hasCodeList(t.Code, b) {
 		s = append(s, field{"binding", b})
 	}
-	if rules := invariants(e.Constraint, nil); len(rules) > 0 {
-		s = append(s, field{"invariants", rules})
+	rules := invariants(e.Constraint, nil)
+	for _, url := range t.Profile {
+		rules = append(rules, o.defs.profileRules(url)...)
 	}
-	return s
+	return append(s, rulesKeyword(rules)...)
+}
+
+// rulesKeyword returns the keyword for rules, if there are any.
+func rulesKeyword(rules []profile.Invariant) schema {
+	if len(rules) == 0 {
+		return nil
+	}
+	return schema{{"invariants", rules}}
+}
+
+// profileRules are the rules that a profile on a datatype adds to it: that a SimpleQuantity has no comparator.
+func (d *Definitions) profileRules(url string) []profile.Invariant {
+	url, _, _ = strings.Cut(url, "|")
+	s := d.structures[url]
+	if s == nil || len(s.Snapshot.Element) == 0 {
+		return nil
+	}
+	return invariants(s.Snapshot.Element[0].Constraint, d.isStatedByType)
 }
 
 // plainTargets names the types that a Reference may lead to; nil where it may be any.
@@ -58,21 +77,22 @@ func plainTargets(t elementType) []string {
 }
 
 // binding returns the binding of e where it decides something about a value of the type called code: required or
-// extensible, and no code list of its own already.
-func (d *Definitions) binding(e elementDefinition, code string) *profile.Binding {
+// extensible.
+func (e *elementDefinition) binding(code string) *profile.Binding {
 	strength := e.Binding.Strength
 	if strength != "required" && strength != "extensible" || e.Binding.ValueSet == "" {
 		return nil
 	}
-	url, _, _ := strings.Cut(e.Binding.ValueSet, "|")
 	switch code {
-	case "CodeableConcept", "Coding", "Quantity", "SimpleQuantity", "string", "uri":
-	case "code":
-		if strength == "required" && d.codeList(url) != nil {
-			return nil
-		}
+	case "code", "CodeableConcept", "Coding", "Quantity", "string", "uri":
 	default:
 		return nil
 	}
+	url, _, _ := strings.Cut(e.Binding.ValueSet, "|")
 	return &profile.Binding{Strength: strength, ValueSet: url}
+}
+
+// hasCodeList tells whether the schema of an element of this type lists the codes of its binding.
+func (d *Definitions) hasCodeList(code string, b *profile.Binding) bool {
+	return code == "code" && b.Strength == "required" && d.codeList(b.ValueSet) != nil
 }

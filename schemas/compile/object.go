@@ -41,18 +41,14 @@ func (o *object) schema() (schema, error) {
 	if len(o.allOf) > 0 {
 		s = append(s, field{"allOf", o.allOf})
 	}
-	if rules := o.invariants(); len(rules) > 0 {
-		s = append(s, field{"invariants", rules})
-	}
+	s = append(s, rulesKeyword(o.invariants())...)
 	return append(s, field{"properties", o.properties}), nil
 }
 
 // invariants returns the rules of the level itself.
 func (o *object) invariants() []profile.Invariant {
-	for _, e := range o.structure.Snapshot.Element {
-		if e.Path == o.path {
-			return invariants(e.Constraint, nil)
-		}
+	if e := o.structure.element(o.path); e != nil {
+		return invariants(e.Constraint, nil)
 	}
 	return nil
 }
@@ -82,7 +78,11 @@ func (o *object) element(e elementDefinition) error {
 	}
 	nested := o.nested(e)
 	if nested != "" {
-		add(name, nested, false, nil)
+		var rules schema
+		if e.ContentReference != "" { // what it names has other rules
+			rules = rulesKeyword(invariants(e.Constraint, nil))
+		}
+		add(name, nested, false, rules)
 		e.Type = nil
 	} else if len(e.Type) == 0 {
 		return errors.New("no type")

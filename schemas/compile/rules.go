@@ -1,7 +1,16 @@
 package compile
 
-// baseRules are the invariants of the types themselves, by key and expression: some packages repeat them without
-// saying whose they are.
+// isBaseRule tells a rule of a type from one that a profile adds: by its source, or by what the types themselves say.
+func (d *Definitions) isBaseRule(rule constraint) bool {
+	return isPlain(rule.Source) || d.isStatedByType(rule)
+}
+
+func (d *Definitions) isStatedByType(rule constraint) bool {
+	return d.baseRules()[rule.Key+" "+rule.Expression]
+}
+
+// baseRules are the invariants of the types themselves, by key and expression: some profiles repeat them without
+// saying whose they are, or as their own.
 func (d *Definitions) baseRules() map[string]bool {
 	if d.rules != nil {
 		return d.rules

@@ -1,7 +1,7 @@
 // Command cmd makes what is embedded in package schemas from FHIR packages: the JSON Schemas of schemas/r4 and the
 // tables of schemas/profiles.
 //
-//	go run ./schemas/compile/cmd -out schemas PACKAGE…
+//	go run ./schemas/compile/cmd -out schemas [-with PACKAGE]… PACKAGE…
 package main
 
 import (
@@ -15,8 +15,13 @@ import (
 
 func main() {
 	out := flag.String("out", "", "folder to write r4 and profiles to; other *.json files in these are removed")
+	var with []string
+	flag.Func("with", "a `PACKAGE` of which only what the others refer to is wanted; may be given again", func(location string) error {
+		with = append(with, location)
+		return nil
+	})
 	flag.Usage = func() {
-		fmt.Fprintln(flag.CommandLine.Output(), "usage: cmd -out FOLDER PACKAGE…\nA PACKAGE is a FHIR package: a folder or a .tgz.")
+		fmt.Fprintln(flag.CommandLine.Output(), "usage: cmd -out FOLDER [-with PACKAGE]… PACKAGE…\nA PACKAGE is a FHIR package: a folder or a .tgz.")
 		flag.PrintDefaults()
 	}
 	flag.Parse()
@@ -24,16 +29,20 @@ func main() {
 		flag.Usage()
 		os.Exit(2)
 	}
-	if err := run(*out, flag.Args()); err != nil {
+	if err := run(*out, flag.Args(), with); err != nil {
 		fmt.Fprintln(os.Stderr, "compile:", err)
 		os.Exit(1)
 	}
 }
 
-// run compiles the packages at paths, the first to define a canonical URL winning.
-func run(out string, paths []string) error {
-	definitions, err := compile.Read(paths...)
+// run compiles the packages at locations, and what they refer to in those of with; the first to define a canonical URL
+// wins.
+func run(out string, locations, with []string) error {
+	definitions, err := compile.Read(locations...)
 	if err != nil {
+		return err
+	}
+	if err := definitions.ReadReferenced(with...); err != nil {
 		return err
 	}
 	schemas, err := definitions.Schemas()
