@@ -58,29 +58,6 @@ func union(lists [][]string) []string {
 	return slices.Compact(all)
 }
 
-// summarize fills in who and what the referral is about: by its first ServiceRequest, else by its first Patient.
-func (s *settlement) summarize(bundle fhir.Bundle, l *links) {
-	for i, entry := range bundle.Entries {
-		switch entry.Resource.ResourceType() {
-		case "ServiceRequest":
-			s.Request = l.names[i]
-			if subject := entry.Resource.At("subject", "reference").Text(); subject != "" {
-				s.Patient = l.rename(i, subject)
-			}
-			s.Priority = entry.Resource.Get("priority").Text()
-			code := entry.Resource.Get("code")
-			if s.Service = code.Get("text").Text(); s.Service == "" {
-				s.Service = code.At("coding", "display").Text()
-			}
-			return
-		case "Patient":
-			if s.Patient == "" {
-				s.Patient = l.names[i]
-			}
-		}
-	}
-}
-
 // replaceLink gives a string of a stored resource: a link to an entry of the Bundle becomes one to the resource
 // that it became (FHIR R4 http.html#trules), in every element that may link and in the attributes of a narrative.
 func replaceLink(name, text string, rename func(string) string) (string, bool) {

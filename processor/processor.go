@@ -144,7 +144,8 @@ type settlement struct {
 // reject leaves of the settlement that it was refused, and why.
 func (s *settlement) reject(e *fhir.Error) {
 	s.State, s.Outcome = referral.Rejected, string(fhir.Outcome(e.Issues))
-	s.Resources, s.Readers, s.Patient, s.Request, s.Service, s.Priority = nil, nil, "", "", "", ""
+	s.Resources, s.Readers = nil, nil
+	s.Request, s.Patient, s.Service, s.Priority, s.Authored = "", "", "", "", ""
 }
 
 // rejected returns the reason why the same message can never settle, or nil when err is none.

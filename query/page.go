@@ -3,20 +3,39 @@ package query
 import (
 	"encoding/base64"
 	"encoding/binary"
+	"net/url"
 
 	"github.com/ausbizconsulting/referral-fhir-server/shared/fhir"
 	"github.com/ausbizconsulting/referral-fhir-server/shared/referral"
 )
 
-// pagePurpose is what the signature in a page token is for.
-const pagePurpose = "search-page-v1"
+// What the signature in a page token is for: search results, a list of referrals newest first, and one forward.
+const (
+	pagePurpose    = "search-page-v1"
+	listPurpose    = "referrals-page-v1"
+	forwardPurpose = "referrals-forward-v1"
+)
 
 // pageToken names the place after the version with vid in the results of q: vid and a signature that binds it to the
 // caller's organisation and to the search, so that a token is of no use to another or elsewhere.
 func (s *Server) pageToken(org string, q query, vid int64) string {
-	b := binary.BigEndian.AppendUint64(nil, uint64(vid))
-	signature := s.Keys.Sign(pagePurpose, org, q.resourceType, q.understood.Encode(), string(b))
-	return base64.RawURLEncoding.EncodeToString(append(b, signature[:]...))
+	return s.signPlace(binary.BigEndian.AppendUint64(nil, uint64(vid)), pagePurpose, org, q.resourceType, q.understood.Encode())
+}
+
+// signPlace returns a token of place, a fixed number of bytes, that is bound to the rest.
+func (s *Server) signPlace(place []byte, purpose string, bound ...string) string {
+	signature := s.Keys.Sign(purpose, append(bound, string(place))...)
+	return base64.RawURLEncoding.EncodeToString(append(place, signature[:]...))
+}
+
+// signedPlace returns the place of size bytes in a token that signPlace made for the same.
+func (s *Server) signedPlace(token string, size int, purpose string, bound ...string) ([]byte, bool) {
+	b, err := base64.RawURLEncoding.Strict().DecodeString(token)
+	if err != nil || len(b) != size+len(referral.Signature{}) {
+		return nil, false
+	}
+	place := b[:size:size]
+	return place, s.Keys.Signed(referral.Signature(b[size:]), purpose, append(bound, string(place))...)
 }
 
 // cursor returns the vid in q's page token, 0 without one.
@@ -24,18 +43,20 @@ func (s *Server) cursor(org string, q query) (int64, error) {
 	if q.page == "" {
 		return 0, nil
 	}
-	b, err := base64.RawURLEncoding.Strict().DecodeString(q.page)
-	if err != nil || len(b) != 8+len(referral.Signature{}) ||
-		!s.Keys.Signed(referral.Signature(b[8:]), pagePurpose, org, q.resourceType, q.understood.Encode(), string(b[:8])) {
+	place, ok := s.signedPlace(q.page, 8, pagePurpose, org, q.resourceType, q.understood.Encode())
+	if !ok {
 		return 0, fhir.NewError(fhir.CodeValue, "", "_page is not from a next link of this search for this client")
 	}
-	return int64(binary.BigEndian.Uint64(b)), nil
+	return int64(binary.BigEndian.Uint64(place)), nil
 }
 
 // searchURL is the address of q as it was understood, or of one of its pages.
 func (s *Server) searchURL(q query, page string) string {
-	u := s.BaseURL.JoinPath("fhir", q.resourceType)
-	u.RawQuery = q.understood.Encode()
+	return pageURL(s.BaseURL.JoinPath("fhir", q.resourceType), q.understood, page)
+}
+
+func pageURL(u *url.URL, understood url.Values, page string) string {
+	u.RawQuery = understood.Encode()
 	if page != "" {
 		if u.RawQuery != "" {
 			u.RawQuery += "&"

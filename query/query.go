@@ -20,6 +20,7 @@ import (
 type Store interface {
 	Submission(ctx context.Context, org string, d referral.Digest) (s postgres.Submission, found bool, err error)
 	Read(ctx context.Context, org, resourceType string, id referral.UUID) (v postgres.Version, found bool, err error)
+	List(ctx context.Context, org string, l postgres.List) (postgres.Listed, error)
 	Search(ctx context.Context, org string, s postgres.Search) (found []postgres.Version, more bool, err error)
 }
 
@@ -73,6 +74,7 @@ func (s *Server) Register(mux *http.ServeMux) {
 		"GET /fhir/{type}/{id}":     s.authorized(s.read),
 		"GET /fhir/{type}":          s.authorized(s.search),
 		"POST /fhir/{type}/_search": s.authorized(s.searchForm),
+		"GET /referrals":            s.authorized(s.referrals),
 		"GET /referrals/{id}":       s.authorized(s.referral),
 	} {
 		mux.Handle(route, s.HTTP.Handle(route, handler))

@@ -111,7 +111,7 @@ func (s *server) settlement(n int, readers ...string) *postgres.Settlement {
 	settlement := &postgres.Settlement{
 		Org: sender, Client: "dev-sender", AcceptedAt: accepted, RequestID: "r", KeyKind: referral.KeyHeader,
 		State: referral.Completed, Attempts: 2, Readers: readers, BundleType: "transaction", Service: "Echocardiogram",
-		Priority: "urgent", Content: []byte("zstd"), Encoding: "zstd",
+		Priority: "urgent", Authored: "2026-11-22", Content: []byte("zstd"), Encoding: "zstd",
 	}
 	binary.BigEndian.PutUint64(settlement.Digest[:], uint64(n)+1)
 	settlement.Key = [32]byte(append(settlement.Digest[:], settlement.Digest[:]...))
@@ -168,7 +168,7 @@ func same(a, b *httptest.ResponseRecorder) error {
 func TestEveryReadNeedsAKeyAndTheScopeRead(t *testing.T) {
 	s := newServerOn(t, nowhere)
 	for _, target := range []string{
-		"/fhir/_status/x", "/fhir/Patient/x", "/fhir/Patient", "/fhir/Unknown", "/fhir/Unknown/x", "/referrals/x",
+		"/fhir/_status/x", "/fhir/Patient/x", "/fhir/Patient", "/fhir/Unknown", "/fhir/Unknown/x", "/referrals", "/referrals/x",
 	} {
 		for key, want := range map[string]int{"": 401, "dev-nobody": 401, "dev-operator": 403} {
 			if got := s.get(key, target).Code; got != want {

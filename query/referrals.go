@@ -23,6 +23,7 @@ type referralView struct {
 	Patient    string         `json:"patient,omitempty"`
 	Service    string         `json:"service,omitempty"`
 	Priority   string         `json:"priority,omitempty"`
+	Authored   string         `json:"authored,omitempty"` // as the sender wrote it
 	Resources  []string       `json:"resources"`
 }
 
@@ -36,12 +37,23 @@ func (s *Server) referral(w *fhirhttp.Response, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	view := s.view(submission)
+	w.Submission = view.ID
+	body, err := encode(view)
+	if err != nil {
+		return err
+	}
+	writeJSON(w, body)
+	return nil
+}
+
+func (s *Server) view(submission postgres.Submission) referralView {
 	view := referralView{
 		ID: s.canonicalID(submission), State: submission.State, AcceptedAt: formatInstant(submission.AcceptedAt),
 		Attempts: submission.Attempts, From: submission.Org, To: append([]string{}, submission.Readers...),
-		Patient: submission.Patient, Service: submission.Service, Priority: submission.Priority, Resources: []string{},
+		Patient: submission.Patient, Service: submission.Service, Priority: submission.Priority, Authored: submission.Authored,
+		Resources: []string{},
 	}
-	w.Submission = view.ID
 	if submission.State != referral.Queued {
 		view.SettledAt = formatInstant(submission.SettledAt)
 	}
@@ -49,15 +61,14 @@ func (s *Server) referral(w *fhirhttp.Response, r *http.Request) error {
 		resource, _, _ := strings.Cut(version, "/_history/")
 		view.Resources = append(view.Resources, resource)
 	}
-	body, err := encode(view)
-	if err != nil {
-		return err
-	}
+	return view
+}
+
+func writeJSON(w http.ResponseWriter, body []byte) {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(http.StatusOK)
 	_, _ = w.Write(body) // the client's loss if it has gone
-	return nil
 }
 
 // submissionOf returns the submission of id to its sender and to the organisations it is addressed to; it is queued

@@ -15,7 +15,7 @@ func TestReferralForSenderAndRecipient(t *testing.T) {
 	settlement := s.settle(s.settlement(1, recipient))
 	id := s.id(settlement, sender)
 	want := `{"id":"` + id + `","state":"completed","acceptedAt":"2026-11-22T01:02:03.456Z","settledAt":"*","attempts":2,"from":"` + sender +
-		`","to":["` + recipient + `"],"patient":"` + settlement.Patient + `","service":"Echocardiogram","priority":"urgent","resources":["Patient/` +
+		`","to":["` + recipient + `"],"patient":"` + settlement.Patient + `","service":"Echocardiogram","priority":"urgent","authored":"2026-11-22","resources":["Patient/` +
 		settlement.Resources[0].ID.String() + `","ServiceRequest/` + settlement.Resources[1].ID.String() + `"]}`
 	for _, key := range []string{"dev-sender", "dev-recipient"} {
 		w := s.get(key, "/referrals/"+id)
@@ -39,7 +39,7 @@ func TestReferralToTwoTellsEachOfItself(t *testing.T) {
 		return `["` + resources[0].Type + `/` + resources[0].ID.String() + `","` + resources[1].Type + `/` + resources[1].ID.String() + `"]`
 	}
 	for key, want := range map[string]string{
-		"dev-recipient": `"to":["` + recipient + `"],"patient":"` + settlement.Patient + `","service":"Echocardiogram","priority":"urgent","resources":` +
+		"dev-recipient": `"to":["` + recipient + `"],"patient":"` + settlement.Patient + `","service":"Echocardiogram","priority":"urgent","authored":"2026-11-22","resources":` +
 			names(settlement.Resources[:2]...) + `}`,
 		"dev-other": `"to":["` + unrelated + `"],"resources":` + names(other...) + `}`,
 	} {

@@ -15,6 +15,10 @@ func TestBashCompletion(t *testing.T) {
 		"referralctl --json gen":                 "generate",
 		"referralctl submit --no":                "--no-follow",
 		"referralctl generate --specialty ortho": "orthopaedics",
+		"referralctl li":                         "list",
+		"referralctl list --state q":             "quarantined",
+		"referralctl list --si":                  "--since",
+		"referralctl queue --no":                 "--no-ages",
 		"referralctl completion z":               "zsh",
 		"referralctl env --d":                    "--data-dir",
 	} {

@@ -28,7 +28,8 @@ type commands struct {
 	Submit     submitCommand     `cmd:"" help:"Send Bundles and follow each to its end."`
 	Status     statusCommand     `cmd:"" help:"Tell how a submission stands."`
 	Validate   validateCommand   `cmd:"" help:"Hold FHIR files against the standard and its profiles, offline."`
-	Queue      queueCommand      `cmd:"" help:"Tell how many messages wait in the queue and in its dead-letter queue."`
+	List       listCommand       `cmd:"" help:"List referrals that were sent or received, newest first."`
+	Queue      queueCommand      `cmd:"" help:"Tell how many messages wait in the queue and in its dead-letter queue, and for how long."`
 	Generate   generateCommand   `cmd:"" help:"Make synthetic Australian referrals."`
 	Env        envCommand        `cmd:"" help:"Print the variables with which other programs use the stack that make run started."`
 	Migrate    migrateCommand    `cmd:"" help:"Bring the store to its newest migration. Safe while servers run, and to repeat."`

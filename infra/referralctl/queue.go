@@ -20,12 +20,15 @@ import (
 type queueCommand struct {
 	QueueURL           string `env:"REFERRAL_QUEUE_URL" placeholder:"URL" help:"The queue of referrals."`
 	DeadLetterQueueURL string `env:"REFERRAL_DEAD_LETTER_QUEUE_URL" placeholder:"URL" help:"Its dead-letter queue; by default the one of its redrive policy."`
+	Ages               bool   `default:"true" negatable:"" help:"Receive up to ten messages of each queue that is not empty and tell the age of the oldest; --no-ages leaves them alone."`
 }
 
 // Help is printed by queue --help.
 func (*queueCommand) Help() string {
 	return "Region, credentials and endpoint are those of the AWS command line (AWS_REGION, AWS_PROFILE, " +
-		"AWS_ENDPOINT_URL_SQS …). The numbers are SQS's own approximations; nothing is received or changed."
+		"AWS_ENDPOINT_URL_SQS …). The numbers are SQS's own approximations. SQS tells the " +
+		"age of a message only to who receives it: the one shown is the oldest of a sample of at most ten, since it was first " +
+		"sent. That counts as a receive of each and hides it from others for a second; --no-ages receives nothing."
 }
 
 // queueDepth is how full one queue is.
@@ -34,6 +37,8 @@ type queueDepth struct {
 	Visible  int    `json:"visible"`  // ApproximateNumberOfMessages
 	InFlight int    `json:"inFlight"` // ApproximateNumberOfMessagesNotVisible
 	Delayed  int    `json:"delayed"`  // ApproximateNumberOfMessagesDelayed
+	// OldestSeconds is the age of the oldest message of a sample; nil when there was none.
+	OldestSeconds *int64 `json:"oldestSeconds,omitempty"`
 }
 
 const useRunningStack = `with the stack of make run: set -a; eval "$(referralctl env)"; set +a`
@@ -52,7 +57,7 @@ func (c *queueCommand) Run(ctx context.Context, s *streams) error {
 	if settings.Region == "" {
 		return usageError{errors.New("which region? Set AWS_REGION; " + useRunningStack)}
 	}
-	depths, err := readDepths(ctx, sqs.NewFromConfig(settings), c.QueueURL, c.DeadLetterQueueURL)
+	depths, err := c.readDepths(ctx, sqs.NewFromConfig(settings))
 	if err != nil {
 		return err
 	}
@@ -60,27 +65,31 @@ func (c *queueCommand) Run(ctx context.Context, s *streams) error {
 		return s.printJSON(map[string][]queueDepth{"queues": depths})
 	}
 	w := tabwriter.NewWriter(s.out, 0, 0, 3, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(w, "queue\tvisible\tin flight\tdelayed\t")
+	fmt.Fprintln(w, "queue\tvisible\tin flight\tdelayed\toldest\t")
 	for _, d := range depths {
-		fmt.Fprintf(w, "%s\t%d\t%d\t%d\t\n", d.Queue, d.Visible, d.InFlight, d.Delayed)
+		oldest := "-"
+		if d.OldestSeconds != nil {
+			oldest = (time.Duration(*d.OldestSeconds) * time.Second).String()
+		}
+		fmt.Fprintf(w, "%s\t%d\t%d\t%d\t%s\t\n", d.Queue, d.Visible, d.InFlight, d.Delayed, oldest)
 	}
 	return w.Flush()
 }
 
 // readDepths returns the depth of the queue and, if it has one, of its dead-letter queue.
-func readDepths(ctx context.Context, client *sqs.Client, queueURL, deadLetterURL string) ([]queueDepth, error) {
-	depth, redrive, err := readDepth(ctx, client, queueURL)
+func (c *queueCommand) readDepths(ctx context.Context, client *sqs.Client) ([]queueDepth, error) {
+	depth, redrive, err := c.readDepth(ctx, client, c.QueueURL)
 	if err != nil {
 		return nil, err
 	}
-	depths := []queueDepth{depth}
+	depths, deadLetterURL := []queueDepth{depth}, c.DeadLetterQueueURL
 	if deadLetterURL == "" && redrive != "" {
 		if deadLetterURL, err = deadLetterQueue(ctx, client, redrive); err != nil {
 			return nil, err
 		}
 	}
 	if deadLetterURL != "" {
-		depth, _, err := readDepth(ctx, client, deadLetterURL)
+		depth, _, err := c.readDepth(ctx, client, deadLetterURL)
 		if err != nil {
 			return nil, err
 		}
@@ -89,7 +98,7 @@ func readDepths(ctx context.Context, client *sqs.Client, queueURL, deadLetterURL
 	return depths, nil
 }
 
-func readDepth(ctx context.Context, client *sqs.Client, queueURL string) (d queueDepth, redrivePolicy string, err error) {
+func (c *queueCommand) readDepth(ctx context.Context, client *sqs.Client, queueURL string) (d queueDepth, redrivePolicy string, err error) {
 	d.Queue = path.Base(queueURL)
 	counts := map[types.QueueAttributeName]*int{
 		types.QueueAttributeNameApproximateNumberOfMessages:           &d.Visible,
@@ -112,7 +121,37 @@ func readDepth(ctx context.Context, client *sqs.Client, queueURL string) (d queu
 			return d, "", fmt.Errorf("ask %s: %s is no number", queueURL, name)
 		}
 	}
+	if c.Ages && d.Visible > 0 {
+		if d.OldestSeconds, err = sampleAge(ctx, client, queueURL); err != nil {
+			return d, "", err
+		}
+	}
 	return d, out.Attributes[string(types.QueueAttributeNameRedrivePolicy)], nil
+}
+
+// sampleAge receives what SQS gives in one go, ten messages at most, and returns the age of the oldest in seconds, or
+// nil when others were faster. They are hidden for a second: the SDK leaves a VisibilityTimeout of 0 out of the
+// request, and the queue's own takes its place.
+func sampleAge(ctx context.Context, client *sqs.Client, queueURL string) (*int64, error) {
+	out, err := client.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{
+		QueueUrl: &queueURL, MaxNumberOfMessages: 10, VisibilityTimeout: 1, WaitTimeSeconds: 1,
+		MessageSystemAttributeNames: []types.MessageSystemAttributeName{types.MessageSystemAttributeNameSentTimestamp},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("receive from %s, to see ages (--no-ages goes without): %w", queueURL, err)
+	}
+	var oldest *int64
+	for _, m := range out.Messages {
+		sent, err := strconv.ParseInt(m.Attributes[string(types.MessageSystemAttributeNameSentTimestamp)], 10, 64)
+		if err != nil {
+			return nil, fmt.Errorf("receive from %s: SentTimestamp is no number", queueURL)
+		}
+		age := max(0, int64(time.Since(time.UnixMilli(sent))/time.Second))
+		if oldest == nil || age > *oldest {
+			oldest = &age
+		}
+	}
+	return oldest, nil
 }
 
 // deadLetterQueue returns the URL of the queue that a redrive policy names by its ARN, arn:aws:sqs:region:account:name.

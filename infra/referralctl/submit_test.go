@@ -48,7 +48,7 @@ func newExchange(t testing.TB) *exchange {
 	e := &exchange{sent: map[string]*queue.Message{}, digests: map[referral.Digest]bool{}, keys: keys}
 	mux := http.NewServeMux()
 	ingest.New(ingest.Config{
-		Authenticate: principal.Development().Authenticate, Queue: e, Schemas: schemas.New(), Keys: keys,
+		Authenticate: principal.Development().Authenticate, Queue: e, Schemas: schemas.New(schemas.Config{}), Keys: keys,
 		BaseURL: &url.URL{Scheme: "https", Host: "referrals.example"},
 	}).Register(mux)
 	mux.HandleFunc("GET /fhir/_status/{id}", e.status)

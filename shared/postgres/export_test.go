@@ -20,10 +20,15 @@ const (
 
 func (s Search) SQL(org string) (string, []any) { return s.sql(org) }
 
+// CountSQL and PageSQL are the statements of List.
+func (l List) CountSQL(org string) (string, []any) { return l.countSQL(org) }
+func (l List) PageSQL(org string) (string, []any)  { return l.pageSQL(org) }
+
 // WithoutTenantRule is query without what it says of organisations itself: row-level security is left.
 func WithoutTenantRule(query string) string {
 	query = strings.ReplaceAll(query, mayRead, "($1::text is not null)")
-	return strings.ReplaceAll(query, "(s.org = $1 or s.readers @> array[$1])", "($1::text is not null)")
+	query = strings.ReplaceAll(query, "where "+mayList, "where $1::text is not null")
+	return strings.ReplaceAll(query, maySee, "($1::text is not null)")
 }
 
 // SubmissionByPolicy is Submission without what its statement says of organisations.

@@ -87,14 +87,14 @@ func TestSubmissionIsForSenderAndAddressedReader(t *testing.T) {
 			for _, i := range resources {
 				versions = append(versions, want.Resources[i].Type+"/"+want.Resources[i].ID.String()+"/_history/1")
 			}
-			service, priority := want.Service, want.Priority
+			service, priority, authored := want.Service, want.Priority, want.Authored
 			if org != sender {
-				service, priority = "", "" // of a request that it may not read
+				service, priority, authored = "", "", "" // of a request that it may not read
 			}
 			if diff := cmp.Diff(postgres.Submission{
 				Org: sender, Digest: want.Digest, AcceptedAt: want.AcceptedAt, State: want.State, SettledAt: got.SettledAt,
 				Attempts: 1, Readers: want.Readers, BundleType: "transaction", Patient: want.Patient, Service: service,
-				Priority: priority, Resources: versions,
+				Priority: priority, Authored: authored, Resources: versions,
 			}, got); diff != "" {
 				t.Errorf("%s, organisation %q (-want +got):\n%s", name, org, diff)
 			}
@@ -116,14 +116,14 @@ func TestSubmissionTellsAReaderOnlyWhatItMayRead(t *testing.T) {
 	s.Resources = append(s.Resources, second.Resources...)
 	store(t, open(t, url, postgres.RoleProcessor), s)
 	type view struct {
-		To                                  []string
-		Patient, Service, Priority, Outcome string
-		Resources                           int
+		To                                            []string
+		Patient, Service, Priority, Authored, Outcome string
+		Resources                                     int
 	}
 	wants := map[string]view{
-		sender:    {s.Readers, s.Patient, "Echocardiogram", "urgent", s.Outcome, 6},
-		recipient: {[]string{recipient}, s.Patient, "Echocardiogram", "urgent", "", 3},
-		unrelated: {[]string{unrelated}, "", "", "", "", 3},
+		sender:    {s.Readers, s.Patient, "Echocardiogram", "urgent", "2026-11-22", s.Outcome, 6},
+		recipient: {[]string{recipient}, s.Patient, "Echocardiogram", "urgent", "2026-11-22", "", 3},
+		unrelated: {[]string{unrelated}, "", "", "", "", "", 3},
 	}
 	text, both := open(t, url, "none"), open(t, url, postgres.RoleQuery)
 	for org, want := range wants {
@@ -133,7 +133,7 @@ func TestSubmissionTellsAReaderOnlyWhatItMayRead(t *testing.T) {
 			"policy alone":    func() (postgres.Submission, bool, error) { return both.SubmissionByPolicy(t.Context(), org, s.Digest) },
 		} {
 			r, found, err := read()
-			got := view{r.Readers, r.Patient, r.Service, r.Priority, r.Outcome, len(r.Resources)}
+			got := view{r.Readers, r.Patient, r.Service, r.Priority, r.Authored, r.Outcome, len(r.Resources)}
 			if err != nil || !found {
 				t.Fatalf("%s, organisation %q: got found %v, %v", name, org, found, err)
 			}
@@ -161,6 +161,9 @@ func TestStoreThatIsDownIsUnavailable(t *testing.T) {
 	if _, _, err := db.Search(t.Context(), sender, postgres.Search{Type: "Patient", Count: 1}); !isUnavailable(err) {
 		t.Errorf("Search: got %v", err)
 	}
+	if _, err := db.List(t.Context(), sender, postgres.List{Count: 1}); !isUnavailable(err) {
+		t.Errorf("List: got %v", err)
+	}
 }
 
 // settle stores submission n of the sender: a Patient, a ServiceRequest and a Task for it, addressed to readers.
@@ -187,7 +190,7 @@ func submission(t testing.TB, org string, n int, readers ...string) *postgres.Se
 	s := &postgres.Settlement{
 		Org: org, Client: "test", AcceptedAt: time.UnixMilli(1790000000000 + int64(n)).UTC(), RequestID: "r", KeyKind: referral.KeyHeader,
 		State: referral.Completed, Attempts: 1, Readers: append([]string{}, readers...), BundleType: "transaction",
-		Service: "Echocardiogram", Priority: "urgent", Content: []byte("zstd"), Encoding: "zstd",
+		Service: "Echocardiogram", Priority: "urgent", Authored: "2026-11-22", Content: []byte("zstd"), Encoding: "zstd",
 	}
 	binary.BigEndian.PutUint64(s.Digest[:], uint64(n))
 	copy(s.Digest[8:], org)

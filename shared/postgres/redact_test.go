@@ -19,13 +19,13 @@ func TestRecordsShowNoContent(t *testing.T) {
 	testNoContent(t, resource, "[resource, 6 bytes]")
 	testNoContent(t, postgres.Settlement{
 		Org: "zqx", Client: "zqx", RequestID: "zqx", KeyKind: "zqx", State: "zqx", Readers: []string{"zqx"}, BundleType: "zqx",
-		Patient: "zqx", Service: "zqx", Priority: "zqx", Outcome: "zqx", Resources: []postgres.Resource{resource},
+		Patient: "zqx", Service: "zqx", Priority: "zqx", Authored: "zqx", Outcome: "zqx", Resources: []postgres.Resource{resource},
 		Content: []byte("zqx"), Encoding: "zqx",
 	}, "[settlement, 1 resources, 3 bytes]")
 	testNoContent(t, postgres.Version{ID: "zqx", Type: "zqx", Meta: "zqx", Content: "zqx"}, "[version, 6 bytes]")
 	testNoContent(t, postgres.Submission{
 		Org: "zqx", Digest: referral.Digest([]byte(strings.Repeat("z", 16))), State: "zqx", Readers: []string{"zqx"}, BundleType: "zqx",
-		Patient: "zqx", Service: "zqx", Priority: "zqx", Resources: []string{"zqx"}, Outcome: "zqx",
+		Patient: "zqx", Service: "zqx", Priority: "zqx", Authored: "zqx", Resources: []string{"zqx"}, Outcome: "zqx",
 	}, "[submission, 1 resources, 3 bytes]")
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/jackc/pgx/v5"
@@ -152,6 +153,22 @@ func TestPlansReadNoTableWhole(t *testing.T) {
 		}
 		statements[name] = statement{query, args}
 	}
+	for name, l := range map[string]postgres.List{
+		"newest":       {},
+		"next page":    {After: postgres.Place{Number: 1}},
+		"not complete": {States: []referral.State{referral.Rejected, referral.Quarantined}},
+		"complete":     {States: []referral.State{referral.Completed}},
+		"from and to":  {Sender: unrelated, Addressee: sender},
+		"since":        {Since: time.UnixMilli(1), Priorities: []string{"stat", "urgent"}},
+		"forward":      {After: postgres.Place{Forward: true, Number: 1}},
+	} {
+		l.Count = 20
+		for part, sql := range map[string]func(string) (string, []any){"page": l.PageSQL, "counts": l.CountSQL} {
+			if query, args := sql(sender); len(args) > 0 {
+				statements["list, "+name+", "+part] = statement{query, args}
+			}
+		}
+	}
 	conn := connect(t, url)
 	exec := func(query string, args ...any) {
 		t.Helper()
@@ -193,6 +210,9 @@ func fill(t testing.TB, url string) {
 		insert into submission (org, d, accepted_at, key_kind, key, client, request_id, state, settled_at, attempts, bundle_type, content, encoding, sha256)
 		select 'org' || n % 20, decode(md5(n::text), 'hex'), now(), 'random', sha256(n::text::bytea), 'c', 'r', 'completed', now(), 1, 'transaction', '', 'zstd', sha256('')
 		from generate_series(1, 2000) n`)
+	execute(t, url, `
+		insert into listing (org, settled_at, d, sender, state)
+		select $1, s.settled_at - random() * interval '1 year', s.d, s.org, s.state from submission s where s.org in ('org0', 'org1')`, sender)
 	execute(t, url, `
 		insert into resource (id, type, org, version, last_updated, vid, meta, content)
 		select gen_random_uuid(), 'ServiceRequest', 'org' || n / 3 % 20, 1, now(), n / 3 * 1024 + n % 3, '', repeat('x', 300)

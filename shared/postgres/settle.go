@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"time"
 
@@ -27,10 +28,11 @@ type Settlement struct {
 	Attempts   int      // deliveries so far, this one included
 	Readers    []string // organisations that any of it is addressed to
 	BundleType string
-	Request    string // ServiceRequest/id that the next three are of; each of the four may be empty
+	Request    string // Type/id of the resource that the next four are of; each of the five may be empty
 	Patient    string // Patient/id
-	Service    string
+	Service    string // what is asked for or told, in the sender's words
 	Priority   string
+	Authored   string     // FHIR R4 dateTime as the sender wrote it
 	Outcome    string     // OperationOutcome, or empty
 	Resources  []Resource // in the order of the Bundle's entries; at most MaxResources
 	Content    []byte     // the body as received, compressed
@@ -54,14 +56,14 @@ type Resource struct {
 const settleSQL = `
 with s as (
 	insert into submission (org, d, accepted_at, key_kind, key, client, request_id, state, settled_at, attempts,
-		readers, bundle_type, request, patient, service, priority, resources, outcome, content, encoding, sha256)
+		readers, bundle_type, request, patient, service, priority, resources, outcome, content, encoding, sha256, authored, listed)
 	values ($1, $2, $3, $4, $5, $6, $7, $8, date_trunc('milliseconds', clock_timestamp()), $9,
-		$10, $11, nullif($12, ''), nullif($13, ''), nullif($14, ''), nullif($15, ''), $16, nullif($17, ''), $18, $19, $20)
+		$10, $11, nullif($12, ''), nullif($13, ''), nullif($14, ''), nullif($15, ''), $16, nullif($17, ''), $18, $19, $20, nullif($28, ''), true)
 	on conflict (org, d) do update set
 		accepted_at = excluded.accepted_at, state = excluded.state, settled_at = excluded.settled_at,
 		attempts = excluded.attempts, readers = excluded.readers, request = excluded.request,
 		patient = excluded.patient, service = excluded.service, priority = excluded.priority,
-		resources = excluded.resources, outcome = excluded.outcome
+		authored = excluded.authored, resources = excluded.resources, outcome = excluded.outcome
 		where submission.state = 'quarantined'
 	returning settled_at
 ), b as (
@@ -76,6 +78,10 @@ with s as (
 ), i as (
 	insert into idx (h, vid)
 	select u.h, b.vid + u.position from b, unnest($26::int8[], $27::int8[]) as u(h, position)
+	on conflict do nothing
+), l as (
+	insert into listing (org, settled_at, d, sender, state, priority)
+	select u.org, s.settled_at, $2, $1, $8, nullif(u.priority, '') from s, unnest($29::text[], $30::text[]) as u(org, priority)
 	on conflict do nothing
 ), a as (
 	insert into audit (org, readers, client, action, outcome, entity)
@@ -122,11 +128,30 @@ func (s *Settlement) args() []any {
 			keys, positions = append(keys, search.ListHash(org)), append(positions, 0)
 		}
 	}
+	seers, priorities := s.listing()
 	return []any{
 		s.Org, s.Digest[:], s.AcceptedAt, s.KeyKind, s.Key[:], s.Client, s.RequestID, s.State, s.Attempts,
 		nonNil(s.Readers), s.BundleType, s.Request, s.Patient, s.Service, s.Priority, versions, s.Outcome, s.Content, s.Encoding, s.SHA256[:],
-		ids, types, readers, metas, contents, keys, positions,
+		ids, types, readers, metas, contents, keys, positions, s.Authored, seers, priorities,
 	}
+}
+
+// listing returns who sees the submission in a list, and in step with them the priority as far as they may know it:
+// that is for who may read the resource that it is of.
+func (s *Settlement) listing() (seers, priorities []string) {
+	seers, priorities = append([]string{s.Org}, s.Readers...), make([]string, 1+len(s.Readers))
+	priorities[0] = s.Priority
+	for _, r := range s.Resources {
+		if s.Priority == "" || r.Type+"/"+r.ID.String() != s.Request {
+			continue
+		}
+		for i, org := range s.Readers {
+			if slices.Contains(r.Readers, org) {
+				priorities[1+i] = s.Priority
+			}
+		}
+	}
+	return seers, priorities
 }
 
 func nonNil(s []string) []string {

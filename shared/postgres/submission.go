@@ -20,31 +20,52 @@ type Submission struct {
 	Attempts   int
 	Readers    []string // organisations that any of it is addressed to; for one of them itself alone
 	BundleType string
-	Patient    string   // Patient/id; this and the next two may be empty, and are for who may not read what they are of
-	Service    string   // what is asked for, in the sender's words
-	Priority   string   // ServiceRequest.priority
+	Patient    string   // Patient/id; this and the next three may be empty, and are for who may not read what they are of
+	Service    string   // what is asked for or told, in the sender's words
+	Priority   string   // FHIR R4 request-priority
+	Authored   string   // FHIR R4 dateTime as the sender wrote it
 	Resources  []string // Type/id/_history/version, in the order of the Bundle's entries; for a reader those it may read
 	Outcome    string   // OperationOutcome, or empty; for the sender alone
 }
 
-// submissionSQL gives a reader what follows from the resources v that it may read. Who reads the request knows its
-// subject, too.
-const submissionSQL = `
-select s.org, s.d, s.accepted_at, s.state, s.settled_at, s.attempts, s.bundle_type,
+// The parts of a statement that returns submissions s: maySee is the tenant rule for the organisation $1, which
+// row-level security repeats. A reader is given what follows from the resources v that it may read; who reads the
+// request knows its subject, too.
+const (
+	maySee = `(s.org = $1 or s.readers @> array[$1])`
+
+	submissionColumns = `
+	s.org, s.d, s.accepted_at, s.state, s.settled_at, s.attempts, s.bundle_type,
 	case when s.org = $1 then s.readers else array[$1] end,
 	case when s.org = $1 or v.names && array[s.request, s.patient] then coalesce(s.patient, '') else '' end,
 	case when s.org = $1 or s.request = any (v.names) then coalesce(s.service, '') else '' end,
 	case when s.org = $1 or s.request = any (v.names) then coalesce(s.priority, '') else '' end,
+	case when s.org = $1 or s.request = any (v.names) then coalesce(s.authored, '') else '' end,
 	case when s.org = $1 then coalesce(s.outcome, '') else '' end,
-	case when s.org = $1 then s.resources else coalesce(v.versions, '{}') end
-from submission s
+	case when s.org = $1 then s.resources else coalesce(v.versions, '{}') end`
+
+	readableSQL = `
 cross join lateral (
 	select array_agg(u.version order by u.position) as versions, array_agg(split_part(u.version, '/_history/', 1)) as names
 	from unnest(s.resources) with ordinality u(version, position)
 	cross join lateral (select from resource r where r.id = split_part(u.version, '/', 2)::uuid and ` + mayRead + ` limit 1) r
 	where s.org <> $1
-) v
-where s.d = $2 and (s.org = $1 or s.readers @> array[$1])`
+) v`
+
+	submissionSQL = `
+select` + submissionColumns + `
+from submission s` + readableSQL + `
+where s.d = $2 and ` + maySee
+)
+
+// scan reads submissionColumns, and more behind them, from the current row.
+func (s *Submission) scan(rows pgx.Rows, more ...any) error {
+	var digest []byte
+	err := rows.Scan(append([]any{&s.Org, &digest, &s.AcceptedAt, &s.State, &s.SettledAt, &s.Attempts, &s.BundleType,
+		&s.Readers, &s.Patient, &s.Service, &s.Priority, &s.Authored, &s.Outcome, &s.Resources}, more...)...)
+	copy(s.Digest[:], digest)
+	return err
+}
 
 // Submission returns the submission with digest d that org sent or is addressed by; found is false for any other and
 // for one that has no row yet. Errors are those of the package.
@@ -56,12 +77,9 @@ func (db *DB) submission(ctx context.Context, query, org string, d referral.Dige
 	err = db.as(ctx, org, query, []any{org, d[:]}, func(rows pgx.Rows) error {
 		for rows.Next() {
 			found = true
-			var digest []byte
-			if err := rows.Scan(&s.Org, &digest, &s.AcceptedAt, &s.State, &s.SettledAt, &s.Attempts, &s.BundleType,
-				&s.Readers, &s.Patient, &s.Service, &s.Priority, &s.Outcome, &s.Resources); err != nil {
+			if err := s.scan(rows); err != nil {
 				return err
 			}
-			copy(s.Digest[:], digest)
 		}
 		return nil
 	})

@@ -1,8 +1,8 @@
-// Package client speaks to a Referral FHIR Server as a sender does.
+// Package client speaks to a Referral FHIR Server as a sender or recipient does.
 //
 // It promises that a request whose answer is lost or says "later" (429, 502, 503, 504) is sent again, with a pause
 // that grows and is never shorter than Retry-After, and that the API key goes to the configured server and nowhere
-// else: redirects are not followed, and of a status URL only the id is used. Sending again is safe because
+// else: redirects are not followed, and of a status URL only the id is used, and of a next link only the query. Sending again is safe because
 // submissions carry an Idempotency-Key. What to do about an error is left to the caller.
 package client
 
@@ -16,6 +16,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"time"
 )
@@ -123,7 +124,10 @@ func refusal(a answer, attempts int) *Error {
 func (c *Client) once(ctx context.Context, method, path string, header http.Header, body []byte) (answer, error) {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
-	r, err := http.NewRequestWithContext(ctx, method, c.Base.JoinPath(path).String(), bytes.NewReader(body))
+	path, query, _ := strings.Cut(path, "?")
+	target := c.Base.JoinPath(path)
+	target.RawQuery = query
+	r, err := http.NewRequestWithContext(ctx, method, target.String(), bytes.NewReader(body))
 	if err != nil {
 		return answer{}, err
 	}
