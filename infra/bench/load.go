@@ -69,13 +69,13 @@ func newClient(base string) *client {
 	return &client{&http.Client{Transport: transport}, base}
 }
 
-// do sends a request, reads the answer to its end, and returns its header; its status must be want.
-func (c *client) do(ctx context.Context, method, url string, body []byte, want int) (http.Header, error) {
+// do sends a request with an API key, reads the answer to its end, and returns its header; its status must be want.
+func (c *client) do(ctx context.Context, key, method, url string, body []byte, want int) (http.Header, error) {
 	r, err := http.NewRequestWithContext(ctx, method, url, bytes.NewReader(body))
 	if err != nil {
 		return nil, err
 	}
-	r.Header.Set("X-Api-Key", "dev-sender")
+	r.Header.Set("X-Api-Key", key)
 	if body != nil {
 		r.Header.Set("Content-Type", "application/fhir+json")
 	}

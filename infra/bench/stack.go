@@ -20,14 +20,15 @@ import (
 // stack is a server of its own, as a process, with its data in a directory of its own.
 type stack struct {
 	process *exec.Cmd
-	base    string
+	base    string            // URL of the API
+	metrics string            // URL
 	env     map[string]string // what the server publishes
 	started time.Duration     // from the start of the process to ready
 	output  *bytes.Buffer
 }
 
-// startStack runs the server on dir and waits until it is ready.
-func startStack(ctx context.Context, binary, dir string) (*stack, error) {
+// startStack runs the server on dir with settings, each NAME=value, and waits until it is ready.
+func startStack(ctx context.Context, binary, dir string, settings ...string) (*stack, error) {
 	var addresses [3]string
 	for i := range addresses {
 		listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -37,11 +38,15 @@ func startStack(ctx context.Context, binary, dir string) (*stack, error) {
 		addresses[i] = listener.Addr().String()
 		listener.Close()
 	}
-	s := &stack{process: exec.CommandContext(ctx, binary), base: "http://" + addresses[0], env: map[string]string{}, output: &bytes.Buffer{}}
+	s := &stack{
+		process: exec.CommandContext(ctx, binary), base: "http://" + addresses[0], metrics: "http://" + addresses[1] + "/metrics",
+		env: map[string]string{}, output: &bytes.Buffer{},
+	}
 	s.process.Cancel = func() error { return s.process.Process.Signal(syscall.SIGTERM) }
 	s.process.WaitDelay = 15 * time.Second
 	s.process.Env = append(os.Environ(), "REFERRAL_DATA_DIR="+dir, "REFERRAL_LOG_LEVEL=error", "DATABASE_URL=",
 		"REFERRAL_ADDR="+addresses[0], "REFERRAL_OPS_ADDR="+addresses[1], "REFERRAL_SQS_ADDR="+addresses[2])
+	s.process.Env = append(s.process.Env, settings...)
 	s.process.Stdout, s.process.Stderr = s.output, s.output
 	begin := time.Now()
 	if err := s.process.Start(); err != nil {
@@ -96,4 +101,24 @@ func (s *stack) peakMemory() (float64, error) {
 	}
 	kilobytes, err := strconv.ParseFloat(fields[0], 64)
 	return kilobytes * 1024, err
+}
+
+// allocations is how many objects the server has allocated so far.
+func (s *stack) allocations(ctx context.Context) (float64, error) {
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, s.metrics, http.NoBody)
+	if err != nil {
+		return 0, err
+	}
+	response, err := http.DefaultClient.Do(r)
+	if err != nil {
+		return 0, err
+	}
+	defer response.Body.Close()
+	lines := bufio.NewScanner(response.Body)
+	for lines.Scan() {
+		if value, ok := strings.CutPrefix(lines.Text(), "go_memstats_mallocs_total "); ok {
+			return strconv.ParseFloat(value, 64)
+		}
+	}
+	return 0, errors.Join(errors.New("no go_memstats_mallocs_total in the server's metrics"), lines.Err())
 }

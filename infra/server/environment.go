@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+
+	"github.com/ausbizconsulting/referral-fhir-server/shared/env"
 )
 
 // environment returns the variables, as NAME=value, with which another process on this machine uses the running
@@ -16,12 +18,14 @@ func (s *server) environment(storeURL string) []string {
 		"REFERRAL_BASE_URL=" + s.base.String(),
 		"REFERRAL_QUEUE_URL=" + s.queue.url,
 		"REFERRAL_DEAD_LETTER_QUEUE_URL=" + s.queue.deadLetterURL,
-		"REFERRAL_CLIENTS=development",
+		"REFERRAL_CLIENTS=" + s.settings.clients,
 		"REFERRAL_KD=" + base64.StdEncoding.EncodeToString(s.secrets.Kd),
 		"REFERRAL_KM=" + base64.StdEncoding.EncodeToString(s.secrets.Km),
 		"REFERRAL_BLOB_DIR=" + filepath.Join(s.settings.dataDir, "blobs"),
 		"REFERRAL_MAX_BODY=" + strconv.Itoa(s.settings.maxBody),
 		"REFERRAL_MAX_ENTRIES=" + strconv.Itoa(s.settings.maxEntries),
+		"REFERRAL_MAX_WORK=" + strconv.Itoa(s.settings.maxWork),
+		"REFERRAL_STORE_CONNECTIONS=" + strconv.Itoa(env.FunctionStoreConnections),
 		"REFERRAL_MESSAGE_TIMEOUT=" + s.settings.messageTimeout.String(),
 		"REFERRAL_LOG_LEVEL=" + s.settings.logLevel.String(),
 		"DATABASE_URL=" + storeURL,

@@ -16,7 +16,6 @@ import (
 	"github.com/ausbizconsulting/referral-fhir-server/schemas"
 	"github.com/ausbizconsulting/referral-fhir-server/shared/fhirhttp"
 	"github.com/ausbizconsulting/referral-fhir-server/shared/postgres"
-	"github.com/ausbizconsulting/referral-fhir-server/shared/principal"
 	"github.com/ausbizconsulting/referral-fhir-server/shared/queue/sqsqueue"
 )
 
@@ -58,13 +57,13 @@ func (s *server) functions(ctx context.Context, storeURL string) (functions, err
 	if err != nil {
 		return functions{}, err
 	}
-	clients := principal.Development()
 	ingest.New(ingest.Config{
-		Authenticate: clients.Authenticate, Queue: referrals, Blobs: s.blobs, Schemas: schemas.New(), Keys: s.keys,
+		Authenticate: s.settings.registry.Authenticate, Queue: referrals, Blobs: s.blobs, Schemas: schemas.New(schemas.Config{}), Keys: s.keys,
 		BaseURL: s.base, HTTP: s.http(), MaxBody: int64(s.settings.maxBody), MaxEntries: s.settings.maxEntries,
+		MaxWork: int64(s.settings.maxWork),
 	}).Register(f.api)
 	query.New(query.Config{
-		Authenticate: clients.Authenticate, Store: reader, Keys: s.keys, BaseURL: s.base, HTTP: s.http(),
+		Authenticate: s.settings.registry.Authenticate, Store: reader, Keys: s.keys, BaseURL: s.base, HTTP: s.http(),
 	}).Register(f.api)
 	f.settle = processor.New(processor.Config{
 		Store: writer, Blobs: s.blobs, Keys: s.keys, Log: s.log, Observe: s.metrics.delivery,

@@ -98,57 +98,6 @@ func ports(t *testing.T) (p [3]string) {
 	return p
 }
 
-// TestKillLosesNothingAccepted kills the server with SIGKILL while senders post, starts it again, and follows every
-// 202 to its end.
-func TestKillLosesNothingAccepted(t *testing.T) {
-	dir, addresses := t.TempDir(), ports(t)
-	var mu sync.Mutex
-	accepted := map[string]bool{} // status URLs; guarded by mu
-	number := 0                   // guarded by mu
-	for range 3 {
-		c := launch(t, dir, addresses)
-		var senders sync.WaitGroup
-		killed := make(chan struct{})
-		for range 4 {
-			senders.Go(func() {
-				for {
-					select {
-					case <-killed:
-						return
-					default:
-					}
-					mu.Lock()
-					number++
-					body := numbered(t, number)
-					mu.Unlock()
-					if a, err := c.do("POST", "/fhir", body); err == nil && a.status == http.StatusAccepted {
-						mu.Lock()
-						accepted[a.header.Get("Content-Location")] = true
-						mu.Unlock()
-					}
-				}
-			})
-		}
-		time.Sleep(time.Second) // the load that the kill interrupts
-		if err := c.Process.Kill(); err != nil {
-			t.Fatal(err)
-		}
-		close(killed)
-		senders.Wait()
-		c.Wait()
-	}
-	c := launch(t, dir, addresses)
-	for url := range accepted {
-		if got := c.follow(t, url, 90*time.Second).Entry[0].Response.Status; !strings.HasPrefix(got, "200") {
-			t.Errorf("%s ended with %s, want 200", url, got)
-		}
-	}
-	if len(accepted) < 20 {
-		t.Errorf("only %d were accepted; the test has tested little", len(accepted))
-	}
-	t.Logf("%d accepted over 3 kills, %d posted, 0 lost", len(accepted), number)
-}
-
 // TestInterruptStopsEverything sends SIGINT, as Ctrl-C does, and starts the server again on the same data.
 func TestInterruptStopsEverything(t *testing.T) {
 	dir, addresses := t.TempDir(), ports(t)

@@ -38,14 +38,14 @@ const queueDrainTimeout = time.Second
 // localCredential is access key and secret of the local endpoint, which checks neither.
 const localCredential = "local"
 
-// startQueue serves SQS on listener over the database at databaseURL and makes the queues, which hide for visibility
-// what was received.
-func startQueue(ctx context.Context, listener net.Listener, databaseURL string, visibility time.Duration, log *slog.Logger) (*localQueue, error) {
+// startQueue serves SQS on listener over connections to the database at databaseURL and makes the queues, which hide for
+// visibility what was received.
+func startQueue(ctx context.Context, listener net.Listener, databaseURL string, connections int, visibility time.Duration, log *slog.Logger) (*localQueue, error) {
 	config, err := pgxpool.ParseConfig(databaseURL)
 	if err != nil {
 		return nil, fmt.Errorf("the queue's database URL cannot be parsed")
 	}
-	config.MaxConns = 8
+	config.MaxConns = int32(connections)
 	pool, err := pgxpool.NewWithConfig(ctx, config)
 	if err != nil {
 		return nil, fmt.Errorf("open the queue's database: %w", err)

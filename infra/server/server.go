@@ -84,7 +84,10 @@ func start(ctx context.Context, settings settings, log *slog.Logger) (_ *server,
 	if err != nil {
 		return nil, err
 	}
-	if s.queue, err = startQueue(ctx, sqs, queueDB, visibilityTimeout(settings.messageTimeout), log); err != nil {
+	if err := s.checkPools(ctx, store, queueDB); err != nil {
+		return nil, err
+	}
+	if s.queue, err = startQueue(ctx, sqs, queueDB, settings.queueConns, visibilityTimeout(settings.messageTimeout), log); err != nil {
 		return nil, err
 	}
 	s.stops = append(s.stops, func() error { s.queue.close(); return nil })
@@ -97,7 +100,7 @@ func start(ctx context.Context, settings settings, log *slog.Logger) (_ *server,
 	opsMux.Handle("GET /metrics", s.metrics.handler())
 	registerPage(opsMux, s.base)
 	s.drains = append(s.drains, serve(ops, opsMux, log))
-	s.startSettling(ctx, store, f.settle)
+	s.startSettling(ctx, store, queueDB, f.settle)
 	return s, s.publishEnvironment(store)
 }
 
@@ -108,7 +111,7 @@ func (s *server) listen(setting, address string) (net.Listener, error) {
 	}
 	s.stops = append(s.stops, func() error { listener.Close(); return nil }) // served, it is closed already
 	if !principal.OnLoopback(listener.Addr().String()) {
-		return nil, fmt.Errorf("%s: the development clients are served on loopback only, and %s is not", setting, address)
+		return nil, fmt.Errorf("%s: API keys and the SQS endpoint are served on loopback only as long as there is no TLS, and %s is not", setting, address)
 	}
 	return listener, nil
 }

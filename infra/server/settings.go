@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/ausbizconsulting/referral-fhir-server/shared/env"
+	"github.com/ausbizconsulting/referral-fhir-server/shared/principal"
 )
 
 // settings are the environment variables of the server; README.md has them in a table.
@@ -26,9 +27,13 @@ type settings struct {
 	queueURL       string // the local queue's database; empty: the embedded PostgreSQL
 	kd, km         []byte // nil: made once and kept in dataDir
 	workers        int
-	storeConns     int
+	storeConns     int // of each pool
+	queueConns     int
+	clients        string // the name of registry
+	registry       *principal.Keys
 	maxBody        int
 	maxEntries     int
+	maxWork        int
 	messageTimeout time.Duration
 	logLevel       slog.Level
 }
@@ -46,14 +51,21 @@ func readSettings(v *env.Settings) settings {
 		kd:             v.Base64("REFERRAL_KD", 32),
 		km:             v.Base64("REFERRAL_KM", 32),
 		workers:        v.Int("REFERRAL_WORKERS", 2, 1, 64),
-		storeConns:     v.Int("REFERRAL_STORE_CONNECTIONS", 4, 1, 64),
-		maxBody:        v.Int("REFERRAL_MAX_BODY", 4<<20, 1<<10, 4<<20),
-		maxEntries:     v.Int("REFERRAL_MAX_ENTRIES", 1000, 1, 1000),
-		messageTimeout: v.Duration("REFERRAL_MESSAGE_TIMEOUT", 5*time.Second, time.Second/2, 5*time.Minute),
+		storeConns:     v.StoreConnections(4),
+		queueConns:     v.Int("REFERRAL_QUEUE_CONNECTIONS", 8, 4, 64),
+		clients:        v.String("REFERRAL_CLIENTS", principal.DevelopmentClients),
+		maxBody:        v.MaxBody(),
+		maxEntries:     v.MaxEntries(),
+		maxWork:        v.MaxWork(),
+		messageTimeout: v.MessageTimeout(),
 		logLevel:       v.Level("REFERRAL_LOG_LEVEL"),
 	}
+	var err error
+	if s.registry, err = principal.Open(s.clients); err != nil {
+		v.Wrong("REFERRAL_CLIENTS", `"development" or the file of a registry: `+err.Error())
+	}
 	if v.String("REFERRAL_BASE_URL", "") != "" {
-		s.baseURL = v.URL("REFERRAL_BASE_URL", "")
+		s.baseURL = v.BaseURL()
 	}
 	if (v.String("REFERRAL_KD", "") == "") != (v.String("REFERRAL_KM", "") == "") {
 		v.Wrong("REFERRAL_KD and REFERRAL_KM", "set together or not at all")
@@ -73,12 +85,15 @@ func readSettings(v *env.Settings) settings {
 	return s
 }
 
-// absolute makes the data directory independent of the working directory.
-func (s *settings) absolute() error {
-	dir, err := filepath.Abs(s.dataDir)
-	if err != nil {
+// absolute makes paths independent of the working directory.
+func (s *settings) absolute() (err error) {
+	if s.dataDir, err = filepath.Abs(s.dataDir); err != nil {
 		return errors.New("REFERRAL_DATA_DIR is no path")
 	}
-	s.dataDir = dir
+	if s.clients != principal.DevelopmentClients {
+		if s.clients, err = filepath.Abs(s.clients); err != nil {
+			return errors.New("REFERRAL_CLIENTS is no path")
+		}
+	}
 	return nil
 }

@@ -1,24 +1,20 @@
 package main
 
 import (
-	"os"
-	"path/filepath"
-	"regexp"
-	"slices"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/ausbizconsulting/referral-fhir-server/shared/env"
+	"github.com/ausbizconsulting/referral-fhir-server/shared/env/envtest"
 )
 
 func TestEveryWrongSettingIsReportedAtOnce(t *testing.T) {
 	wrong := map[string]string{
 		"REFERRAL_ADDR": "8080", "REFERRAL_OPS_ADDR": "8081", "REFERRAL_SQS_ADDR": "9324", "REFERRAL_BASE_URL": "nowhere",
 		"DATABASE_URL": "postgres://[", "REFERRAL_QUEUE_DATABASE_URL": "postgres://[", "REFERRAL_KD": strings.Repeat("A", 44),
-		"REFERRAL_WORKERS": "0", "REFERRAL_STORE_CONNECTIONS": "0", "REFERRAL_MAX_BODY": "0", "REFERRAL_MAX_ENTRIES": "0",
+		"REFERRAL_WORKERS": "0", "REFERRAL_STORE_CONNECTIONS": "0", "REFERRAL_QUEUE_CONNECTIONS": "3",
+		"REFERRAL_CLIENTS": "/nowhere", "REFERRAL_MAX_WORK": "0", "REFERRAL_MAX_BODY": "0", "REFERRAL_MAX_ENTRIES": "0",
 		"REFERRAL_MESSAGE_TIMEOUT": "100ms", "REFERRAL_LOG_LEVEL": "loud",
 	}
 	v := env.Read(func(name string) (string, bool) { value, ok := wrong[name]; return value, ok })
@@ -50,24 +46,6 @@ func TestVisibilityOutlastsInvocation(t *testing.T) {
 	}
 }
 
-// TestSettingsAreInTheReadme compares the variables that the server reads with the table in README.md.
 func TestSettingsAreInTheReadme(t *testing.T) {
-	var read []string
-	readSettings(env.Read(func(name string) (string, bool) { read = append(read, name); return "", false }))
-	readme, err := os.ReadFile(filepath.Join("..", "..", "README.md"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, table, _ := strings.Cut(string(readme), "## Settings")
-	table, _, _ = strings.Cut(table, "\n#")
-	var listed []string
-	for _, row := range regexp.MustCompile("(?m)^\\| `[A-Z].*$").FindAllString(table, -1) {
-		name := regexp.MustCompile("^\\|(?: ?,? ?`[A-Z_]+`)+").FindString(row)
-		listed = append(listed, regexp.MustCompile("[A-Z_]+").FindAllString(name, -1)...)
-	}
-	slices.Sort(read)
-	slices.Sort(listed)
-	if diff := cmp.Diff(slices.Compact(read), listed); diff != "" {
-		t.Errorf("settings (-read +README):\n%s", diff)
-	}
+	envtest.CheckReadme(t, "../../README.md", "## Settings", "", func(v *env.Settings) { readSettings(v) })
 }

@@ -13,12 +13,15 @@ import (
 
 // startSettling migrates the store as soon as it is there, and then lets the event source mapping deliver messages to
 // handler. Until then they wait in the queue. An error that waiting does not mend goes to s.failed.
-func (s *server) startSettling(ctx context.Context, storeURL string, handler eventsource.Handler) {
+func (s *server) startSettling(ctx context.Context, storeURL, queueURL string, handler eventsource.Handler) {
 	// It outlives ctx: what is in progress when the server stops is finished first.
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	var running sync.WaitGroup
 	running.Go(func() {
 		err := s.migrate(ctx, storeURL)
+		if err == nil {
+			err = s.checkPools(ctx, storeURL, queueURL) // the store may not have been there when the server started
+		}
 		if err == nil {
 			close(s.settling)
 			err = eventsource.Run(ctx, eventsource.Config{

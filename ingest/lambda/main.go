@@ -4,11 +4,9 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"net/http"
 	"os"
 
-	"github.com/aws/aws-lambda-go/lambda"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
@@ -21,39 +19,30 @@ import (
 	"github.com/ausbizconsulting/referral-fhir-server/shared/queue/sqsqueue"
 )
 
-func main() {
-	handler, err := newHandler(context.Background())
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "ingest:", err)
-		os.Exit(1)
-	}
-	lambda.Start(handler)
-}
+func main() { awslambda.Main("ingest", start) }
 
-func newHandler(ctx context.Context) (*awslambda.Handler, error) {
-	v := env.Read(os.LookupEnv)
-	server := fhirhttp.Server{Log: awslambda.Log(v, os.Stderr)}
-	keys, queueURL, baseURL := awslambda.Keys(v), v.URL("REFERRAL_QUEUE_URL", ""), v.URL("REFERRAL_BASE_URL", "")
-	maxBody, maxEntries := v.Int("REFERRAL_MAX_BODY", 4<<20, 1<<10, 4<<20), v.Int("REFERRAL_MAX_ENTRIES", 1000, 1, 1000)
-	clients := awslambda.Clients(v, baseURL)
-	bucket, blobDir := v.String("REFERRAL_BLOB_BUCKET", ""), v.String("REFERRAL_BLOB_DIR", "")
+func start(ctx context.Context, v *env.Settings) (any, error) {
+	baseURL, queueURL := v.BaseURL(), v.QueueURL()
+	bucket, dir := v.String("REFERRAL_BLOB_BUCKET", ""), v.String("REFERRAL_BLOB_DIR", "")
+	c := ingest.Config{
+		Authenticate: awslambda.Clients(v, baseURL).Authenticate, Schemas: schemas.New(schemas.Config{}), Keys: awslambda.Keys(v),
+		BaseURL: baseURL, HTTP: fhirhttp.Server{Log: awslambda.Log(v, os.Stderr)},
+		MaxBody: int64(v.MaxBody()), MaxEntries: v.MaxEntries(), MaxWork: int64(v.MaxWork()),
+	}
 	if err := v.Err(); err != nil {
 		return nil, err
 	}
 	aws, err := config.LoadDefaultConfig(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("AWS configuration: %w", err)
+		return nil, err
 	}
-	blobs, err := blob.Open(aws, bucket, blobDir)
-	if err != nil {
+	if c.Blobs, err = blob.Open(aws, bucket, dir); err != nil {
 		return nil, err
 	}
 	referrals := sqsqueue.New(sqs.NewFromConfig(aws), queueURL.String())
+	c.Queue = referrals
 	mux := http.NewServeMux()
-	ingest.New(ingest.Config{
-		Authenticate: clients.Authenticate, Queue: referrals, Blobs: blobs, Schemas: schemas.New(), Keys: keys,
-		BaseURL: baseURL, HTTP: server, MaxBody: int64(maxBody), MaxEntries: maxEntries,
-	}).Register(mux)
+	ingest.New(c).Register(mux)
 	fhirhttp.RegisterHealth(mux, fhirhttp.Parts{"queue": referrals.Ready})
-	return awslambda.Handle(server.Routes(mux)), nil
+	return awslambda.Handle(c.HTTP.Routes(mux)), nil
 }

@@ -3,11 +3,9 @@
 package main
 
 import (
-	"fmt"
+	"context"
 	"net/http"
 	"os"
-
-	"github.com/aws/aws-lambda-go/lambda"
 
 	"github.com/ausbizconsulting/referral-fhir-server/query"
 	"github.com/ausbizconsulting/referral-fhir-server/shared/awslambda"
@@ -16,33 +14,24 @@ import (
 	"github.com/ausbizconsulting/referral-fhir-server/shared/postgres"
 )
 
-func main() {
-	handler, err := newHandler()
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "query:", err)
-		os.Exit(1)
-	}
-	lambda.Start(handler)
-}
+func main() { awslambda.Main("query", start) }
 
-func newHandler() (*awslambda.Handler, error) {
-	v := env.Read(os.LookupEnv)
-	server := fhirhttp.Server{Log: awslambda.Log(v, os.Stderr)}
-	v.Require("DATABASE_URL")
-	keys, baseURL, storeURL := awslambda.Keys(v), v.URL("REFERRAL_BASE_URL", ""), v.String("DATABASE_URL", "")
-	storeConns := v.Int("REFERRAL_STORE_CONNECTIONS", 2, 1, 64) // a function answers one request at a time
-	clients := awslambda.Clients(v, baseURL)
+func start(_ context.Context, v *env.Settings) (any, error) {
+	baseURL, storeURL, connections := v.BaseURL(), v.StoreURL(), v.StoreConnections(env.FunctionStoreConnections)
+	c := query.Config{
+		Authenticate: awslambda.Clients(v, baseURL).Authenticate, Keys: awslambda.Keys(v),
+		BaseURL: baseURL, HTTP: fhirhttp.Server{Log: awslambda.Log(v, os.Stderr)},
+	}
 	if err := v.Err(); err != nil {
 		return nil, err
 	}
-	store, err := postgres.Open(postgres.Config{URL: storeURL, Role: postgres.RoleQuery, MaxConns: int32(storeConns)})
+	store, err := postgres.Open(postgres.Config{URL: storeURL, Role: postgres.RoleQuery, MaxConns: int32(connections)})
 	if err != nil {
 		return nil, err
 	}
+	c.Store = store
 	mux := http.NewServeMux()
-	query.New(query.Config{
-		Authenticate: clients.Authenticate, Store: store, Keys: keys, BaseURL: baseURL, HTTP: server,
-	}).Register(mux)
+	query.New(c).Register(mux)
 	fhirhttp.RegisterHealth(mux, fhirhttp.Parts{"store": store.Ready})
-	return awslambda.Handle(server.Routes(mux)), nil
+	return awslambda.Handle(c.HTTP.Routes(mux)), nil
 }

@@ -1,6 +1,7 @@
 // Package awslambda lets an http.Handler answer the events that AWS sends to a Lambda function for HTTP requests: of
 // API Gateway REST APIs (payload version 1.0) and HTTP APIs (2.0), of function URLs and of Application Load Balancers,
-// told apart by their content. It also reads the settings that the functions of this product have in common.
+// told apart by their content. It also runs the functions of this product, and reads the settings that they have in
+// common.
 //
 // It promises that a handler sees what net/http would show it: the escaped path, every header and query value that the
 // event still has, r.Host, r.RemoteAddr with the caller's address as AWS saw it, and in r.TLS.PeerCertificates the

@@ -26,16 +26,23 @@ func Keys(v *env.Settings) *referral.Keys {
 	return keys
 }
 
-// Clients returns the clients that REFERRAL_CLIENTS names. So far these are the development clients, and whoever may
-// reach base on another machine must not meet them: then v reports it and the result is nil.
+// Clients returns the clients that REFERRAL_CLIENTS names: the development clients, or those of a registry's file.
+// Whoever may reach base on another machine must not meet the development clients. When something is wrong, v reports
+// it and the result is nil.
 func Clients(v *env.Settings, base *url.URL) *principal.Keys {
-	if v.String("REFERRAL_CLIENTS", "") != "development" {
-		v.Wrong("REFERRAL_CLIENTS", `"development"; there are no other clients yet`)
+	v.Require("REFERRAL_CLIENTS")
+	name := v.String("REFERRAL_CLIENTS", "")
+	if name == "" {
 		return nil
 	}
-	if base.Host != "" && !principal.OnLoopback(base.Host) { // without a host, v has told
+	if name == principal.DevelopmentClients && base.Host != "" && !principal.OnLoopback(base.Host) { // without a host, v has told
 		v.Wrong("REFERRAL_BASE_URL", "on loopback, with a port, such as http://127.0.0.1:8080, for the development clients")
 		return nil
 	}
-	return principal.Development()
+	clients, err := principal.Open(name)
+	if err != nil {
+		v.Wrong("REFERRAL_CLIENTS", `"development" or the file of a registry: `+err.Error())
+		return nil
+	}
+	return clients
 }

@@ -2,7 +2,13 @@ package awslambda_test
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/base64"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -48,7 +54,7 @@ func TestDevelopmentClientsOnLoopbackOnly(t *testing.T) {
 		{"/etc/clients.json", "http://127.0.0.1:8080", "REFERRAL_CLIENTS"},
 	} {
 		v := settings(map[string]string{"REFERRAL_CLIENTS": test.clients, "REFERRAL_BASE_URL": test.base})
-		clients := awslambda.Clients(v, v.URL("REFERRAL_BASE_URL", ""))
+		clients := awslambda.Clients(v, v.BaseURL())
 		if test.wrong == "" {
 			checkWrong(t, v)
 			if clients == nil {
@@ -57,6 +63,24 @@ func TestDevelopmentClientsOnLoopbackOnly(t *testing.T) {
 			continue
 		}
 		checkWrong(t, v, test.wrong)
+	}
+}
+
+// TestClientsOfARegistry: they are for any base URL.
+func TestClientsOfARegistry(t *testing.T) {
+	key := sha256.Sum256([]byte("synthetic"))
+	file := filepath.Join(t.TempDir(), "clients.json")
+	document := fmt.Sprintf(`{"clients": [{"org": "8003621566684455", "client": "one", "keys": ["%x"], "scopes": ["submit"]}]}`, key)
+	if err := os.WriteFile(file, []byte(document), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	v := settings(map[string]string{"REFERRAL_CLIENTS": file, "REFERRAL_BASE_URL": "https://referrals.example"})
+	clients := awslambda.Clients(v, v.BaseURL())
+	checkWrong(t, v)
+	r := httptest.NewRequest(http.MethodPost, "/fhir", nil)
+	r.Header.Set("X-Api-Key", "synthetic")
+	if got, err := clients.Authenticate(r); err != nil || got.Client != "one" {
+		t.Errorf("got %q, %v, want the registry's client", got.Client, err)
 	}
 }
 

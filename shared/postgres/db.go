@@ -19,7 +19,7 @@ const (
 type Config struct {
 	URL      string // of a login that is a member of Role
 	Role     string // RoleProcessor or RoleQuery
-	MaxConns int32  // 0: 4
+	MaxConns int32  // 0: 4. More than the server allows: every operation is refused with ErrCapacity
 }
 
 // connectTimeout is for a host that swallows packets.
@@ -41,6 +41,7 @@ func Open(c Config) (*DB, error) {
 	if config.MaxConns == 0 {
 		config.MaxConns = 4
 	}
+	config.AfterConnect = withinCapacity(config.MaxConns)
 	config.ConnConfig.ConnectTimeout = connectTimeout
 	config.ConnConfig.RuntimeParams["role"] = c.Role
 	config.ConnConfig.RuntimeParams["application_name"] = c.Role

@@ -84,6 +84,9 @@ func reduce(operation string, err error) error {
 			SQLState: pg.Code, Constraint: pg.ConstraintName, Table: pg.TableName, Column: pg.ColumnName, Connecting: connecting,
 		})
 	}
+	if errors.Is(err, ErrCapacity) {
+		return fmt.Errorf("%s: %w", operation, err) // of this package's making
+	}
 	for _, known := range []error{context.DeadlineExceeded, context.Canceled} {
 		if errors.Is(err, known) {
 			return fmt.Errorf("%s: %w", operation, known)

@@ -1,0 +1,191 @@
+package main
+
+import (
+	"flag"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// Long runs say: go test ./infra/server -run TestKillLosesNothingAccepted -kills 20 -v
+var kills = flag.Int("kills", 4, "how often TestKillLosesNothingAccepted kills the server and its PostgreSQL, in turn")
+
+// ledger is what senders have posted, each body once, and what was accepted of it.
+type ledger struct {
+	mu       sync.Mutex
+	posted   int      // guarded by mu
+	accepted []string // status URLs; guarded by mu
+}
+
+func (l *ledger) next() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.posted++
+	return l.posted
+}
+
+func (l *ledger) accept(url string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.accepted = append(l.accepted, url)
+}
+
+// count is how many were accepted so far.
+func (l *ledger) count() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.accepted)
+}
+
+// send posts referrals one after the other, whatever becomes of the server, until stop is closed.
+func (l *ledger) send(t *testing.T, c client, stop <-chan struct{}) {
+	for {
+		a, err := c.do("POST", "/fhir", numbered(t, l.next()))
+		if err == nil && a.status == http.StatusAccepted {
+			l.accept(a.header.Get("Content-Location"))
+		}
+		pause := time.Duration(0)
+		if err != nil || a.status != http.StatusAccepted {
+			pause = 10 * time.Millisecond // as a client does whose server is away
+		}
+		select {
+		case <-stop:
+			return
+		case <-time.After(pause):
+		}
+	}
+}
+
+// underLoad lets four senders post to the server at c while kill is called as often as rounds says, each time when
+// another fifty are accepted.
+func underLoad(t *testing.T, c client, rounds int, kill func(round int)) *ledger {
+	t.Helper()
+	const each = 50
+	l, stop := &ledger{}, make(chan struct{})
+	var senders sync.WaitGroup
+	for range 4 {
+		senders.Go(func() { l.send(t, c, stop) })
+	}
+	defer senders.Wait()
+	defer close(stop)
+	for round := range rounds {
+		want := l.count() + each
+		for deadline := time.Now().Add(time.Minute); l.count() < want; time.Sleep(5 * time.Millisecond) {
+			if time.Now().After(deadline) {
+				t.Fatalf("round %d: fewer than %d were accepted within a minute", round, each)
+			}
+		}
+		kill(round)
+		t.Logf("round %d: killed after %d accepted", round, want)
+	}
+	return l
+}
+
+// TestKillLosesNothingAccepted kills the server and its PostgreSQL in turn with SIGKILL while senders post, and follows
+// every 202 to its end: all have settled, and nothing that was posted has settled twice.
+func TestKillLosesNothingAccepted(t *testing.T) {
+	dir, addresses := t.TempDir(), ports(t)
+	c := launch(t, dir, addresses)
+	l := underLoad(t, c.client, *kills, func(round int) {
+		if round%2 == 1 {
+			killPostgres(t, dir)
+			c.await(t, "/health/ready")
+			return
+		}
+		if err := c.Process.Kill(); err != nil {
+			t.Fatal(err)
+		}
+		c.Wait()
+		c = launch(t, dir, addresses)
+	})
+	for _, url := range l.accepted {
+		if got := c.follow(t, url, 90*time.Second).Entry[0].Response.Status; !strings.HasPrefix(got, "200") {
+			t.Errorf("%s ended with %s, want 200", url, got)
+		}
+	}
+	// What was posted without an answer may have settled, too; nothing twice.
+	var settled, patients, distinct int
+	store := connect(t, dir, "referral", `set statement_timeout = '1min'`)
+	if err := store.QueryRow(t.Context(), `select (select count(*) from submission), count(*),
+			count(distinct substring(content from '"language":"(en-\d+)"')) from resource where type = 'Patient'`).
+		Scan(&settled, &patients, &distinct); err != nil {
+		t.Fatal(err)
+	}
+	if settled < len(l.accepted) || settled > l.posted || patients != settled || distinct != settled {
+		t.Errorf("%d submissions settled as %d patients, %d of them distinct; want the same number of each, from %d accepted to %d posted",
+			settled, patients, distinct, len(l.accepted), l.posted)
+	}
+	t.Logf("%d kills: %d posted, %d accepted, %d settled", *kills, l.posted, len(l.accepted), settled)
+}
+
+// TestKillLosesWithoutFlush is the control of the test above: a PostgreSQL that answers before a commit is on disk loses
+// what was accepted. Of the queue's database alone that would not do: the store's commits flush what is before them.
+func TestKillLosesWithoutFlush(t *testing.T) {
+	dir, addresses := t.TempDir(), ports(t)
+	c := launch(t, dir, addresses)
+	connect(t, dir, "postgres", `alter system set synchronous_commit = off`)
+	killPostgres(t, dir) // the next one obeys
+	c.await(t, "/health/ready")
+	for range 10 {
+		l := underLoad(t, c.client, 1, func(int) { killPostgres(t, dir) })
+		c.await(t, "/health/ready")
+		queue, waiting := connect(t, dir, "queue", `set statement_timeout = '1min'`), -1
+		for deadline := time.Now().Add(time.Minute); waiting != 0; time.Sleep(20 * time.Millisecond) {
+			if err := queue.QueryRow(t.Context(), `select count(*) from sqs.message`).Scan(&waiting); err != nil {
+				t.Fatal(err)
+			}
+			if time.Now().After(deadline) {
+				t.Fatalf("%d messages were not settled within a minute", waiting)
+			}
+		}
+		lost := 0
+		for _, url := range l.accepted {
+			if c.get(t, url).status != http.StatusOK {
+				lost++
+			}
+		}
+		if lost > 0 {
+			t.Logf("lost %d of %d accepted, as expected", lost, len(l.accepted))
+			return
+		}
+	}
+	t.Error("nothing was lost without flushing: the test above would see no loss, either")
+}
+
+// killPostgres kills the postmaster of the server on dir and returns when another one has taken its place.
+func killPostgres(t *testing.T, dir string) {
+	t.Helper()
+	postmaster := func() int {
+		content, err := os.ReadFile(filepath.Join(dir, "postgres", "data", "postmaster.pid"))
+		if err != nil {
+			return 0
+		}
+		first, _, _ := strings.Cut(string(content), "\n")
+		pid, err := strconv.Atoi(first)
+		if err != nil {
+			return 0
+		}
+		return pid
+	}
+	killed := postmaster()
+	if killed == 0 {
+		t.Fatal("no postmaster.pid")
+	}
+	if err := syscall.Kill(killed, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(5 * time.Millisecond) {
+		if pid := postmaster(); pid != 0 && pid != killed {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("no other postmaster within a minute")
+		}
+	}
+}

@@ -1,0 +1,72 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/ausbizconsulting/referral-fhir-server/shared/env"
+	"github.com/ausbizconsulting/referral-fhir-server/shared/postgres"
+)
+
+// pool is connections to a database that this process and its functions open at the most.
+type pool struct {
+	url     string
+	size    int
+	setting string // and how the size comes from it
+}
+
+// migrationConnections are those of migrating: its lock and its work.
+const migrationConnections = 2
+
+func (s *server) pools(storeURL, queueURL string) []pool {
+	pools := []pool{
+		{queueURL, s.settings.queueConns, "REFERRAL_QUEUE_CONNECTIONS"},
+		{storeURL, s.settings.storeConns, "REFERRAL_STORE_CONNECTIONS for query"},
+		{storeURL, migrationConnections, "for migrating"},
+	}
+	if s.settings.lambdaDir == "" {
+		return append(pools, pool{storeURL, s.settings.storeConns, "REFERRAL_STORE_CONNECTIONS for processor"})
+	}
+	each := s.settings.workers * env.FunctionStoreConnections
+	hosted := fmt.Sprintf("REFERRAL_WORKERS times %d for the bootstraps of ", env.FunctionStoreConnections)
+	return append(pools, pool{storeURL, each, hosted + "processor"}, pool{storeURL, each, hosted + "query"})
+}
+
+// checkPools fails when a PostgreSQL server allows fewer connections than all pools to it may come to have: later, some
+// statement under load would be the one to be refused. What cannot be asked now is left out.
+func (s *server) checkPools(ctx context.Context, storeURL, queueURL string) error {
+	type demand struct {
+		capacity postgres.Capacity
+		size     int
+		settings []string
+	}
+	servers := map[string]*demand{} // by Capacity.Server: both databases may be of one
+	capacities := map[string]postgres.Capacity{}
+	for _, p := range s.pools(storeURL, queueURL) {
+		capacity, asked := capacities[p.url]
+		if !asked {
+			var err error
+			if capacity, err = postgres.ReadCapacity(ctx, p.url); err != nil && !errors.Is(err, postgres.ErrUnavailable) {
+				return err
+			}
+			capacities[p.url] = capacity
+		}
+		if capacity.Server == "" {
+			continue
+		}
+		d := cmp.Or(servers[capacity.Server], &demand{capacity: capacity})
+		servers[capacity.Server] = d
+		d.size += p.size
+		d.settings = append(d.settings, fmt.Sprintf("%d %s", p.size, p.setting))
+	}
+	for _, d := range servers {
+		if d.size > d.capacity.Usable() {
+			return fmt.Errorf("the connection pools may come to %d connections (%s), and PostgreSQL has %v for them: lower these settings, or raise max_connections",
+				d.size, strings.Join(d.settings, ", "), d.capacity)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,42 @@
+package env
+
+import (
+	"net/url"
+	"time"
+)
+
+// The variables that more than one main reads: their names, defaults and limits, here and in README.md's tables only.
+
+// MaxBody is the size of a decoded request body in bytes, 4 MiB at most as on API Gateway and Lambda.
+func (s *Settings) MaxBody() int { return s.Int("REFERRAL_MAX_BODY", 4<<20, 1<<10, 4<<20) }
+
+// MaxEntries is the number of entries of a Bundle.
+func (s *Settings) MaxEntries() int { return s.Int("REFERRAL_MAX_ENTRIES", 1000, 1, 1000) }
+
+// MaxWork is about how many bytes of memory the bodies that are checked at the same time may take.
+func (s *Settings) MaxWork() int { return s.Int("REFERRAL_MAX_WORK", 64<<20, 1<<20, 64<<30) }
+
+// MessageTimeout is for settling one message.
+func (s *Settings) MessageTimeout() time.Duration {
+	return s.Duration("REFERRAL_MESSAGE_TIMEOUT", 5*time.Second, time.Second/2, 5*time.Minute)
+}
+
+// StoreConnections is the size of a pool of connections to the store.
+func (s *Settings) StoreConnections(fallback int) int {
+	return s.Int("REFERRAL_STORE_CONNECTIONS", fallback, 1, 64)
+}
+
+// FunctionStoreConnections is the default on Lambda, where a function has one event in hand.
+const FunctionStoreConnections = 2
+
+// BaseURL is that of status URLs and links, without /fhir.
+func (s *Settings) BaseURL() *url.URL { return s.URL("REFERRAL_BASE_URL", "") }
+
+// QueueURL is that of the SQS queue of referrals.
+func (s *Settings) QueueURL() *url.URL { return s.URL("REFERRAL_QUEUE_URL", "") }
+
+// StoreURL is the PostgreSQL connection URI of the store, which has to be set.
+func (s *Settings) StoreURL() string {
+	s.Require("DATABASE_URL")
+	return s.String("DATABASE_URL", "")
+}

@@ -1,0 +1,79 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// Capacity is how many connections a PostgreSQL server has for its applications.
+type Capacity struct {
+	Server   string // tells servers apart, by whatever address they are reached
+	Max      int    // max_connections
+	Reserved int    // superuser_reserved_connections and, since PostgreSQL 16, reserved_connections
+}
+
+// Usable is what is left for logins without privileges.
+func (c Capacity) Usable() int { return c.Max - c.Reserved }
+
+func (c Capacity) String() string {
+	return fmt.Sprintf("%d (max_connections %d, %d of them reserved)", c.Usable(), c.Max, c.Reserved)
+}
+
+// ErrCapacity says that pools are larger than the server allows. It is an ErrUnavailable: nothing is wrong with what
+// was asked of the store.
+var ErrCapacity = fmt.Errorf("%w: too many connections are configured", ErrUnavailable)
+
+// ReadCapacity connects to the database at url and asks its server.
+func ReadCapacity(ctx context.Context, url string) (Capacity, error) {
+	config, err := pgx.ParseConfig(url)
+	if err != nil {
+		return Capacity{}, errors.New("the database URL cannot be parsed")
+	}
+	config.ConnectTimeout = connectTimeout
+	conn, err := pgx.ConnectConfig(ctx, config)
+	if err != nil {
+		return Capacity{}, reduce("connect", err)
+	}
+	defer func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+		defer cancel()
+		conn.Close(ctx) // it has answered; how it ends is of no interest
+	}()
+	c, err := capacityOf(ctx, conn)
+	return c, reduce("read max_connections", err)
+}
+
+const capacitySQL = `select pg_postmaster_start_time()::text || coalesce(' ' || inet_server_port()::text, ''),
+	current_setting('max_connections')::int,
+	current_setting('superuser_reserved_connections')::int + coalesce(current_setting('reserved_connections', true)::int, 0)`
+
+func capacityOf(ctx context.Context, conn *pgx.Conn) (c Capacity, err error) {
+	// Not prepared first: one round trip.
+	err = conn.QueryRow(ctx, capacitySQL, pgx.QueryExecModeExec).Scan(&c.Server, &c.Max, &c.Reserved)
+	return c, err
+}
+
+// withinCapacity refuses the connections of a pool that is larger than its server allows. It asks once, with the
+// first connection: a round trip that only the first statement waits for.
+func withinCapacity(size int32) func(context.Context, *pgx.Conn) error {
+	var known atomic.Bool
+	return func(ctx context.Context, conn *pgx.Conn) error {
+		if known.Load() {
+			return nil
+		}
+		c, err := capacityOf(ctx, conn)
+		if err != nil {
+			return err
+		}
+		if int(size) > c.Usable() {
+			return fmt.Errorf("%w: a pool of %d, and the server has %v", ErrCapacity, size, c)
+		}
+		known.Store(true)
+		return nil
+	}
+}

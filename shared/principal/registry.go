@@ -1,0 +1,108 @@
+package principal
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"regexp"
+	"slices"
+)
+
+// DevelopmentClients is the name by which Open knows the development clients.
+const DevelopmentClients = "development"
+
+// Open returns the clients of the registry in the file name, or the development clients.
+func Open(name string) (*Keys, error) {
+	if name == DevelopmentClients {
+		return Development(), nil
+	}
+	document, err := os.ReadFile(name)
+	if err != nil {
+		if path, ok := errors.AsType[*fs.PathError](err); ok {
+			err = path.Err // who set the name knows it
+		}
+		return nil, fmt.Errorf("read the client registry: %w", err)
+	}
+	return ParseRegistry(document)
+}
+
+// registered is a client in a registry.
+type registered struct {
+	Org    string   `json:"org"`    // HPI-O, or "operator"
+	Client string   `json:"client"` // unique in the registry
+	Keys   []string `json:"keys"`   // SHA-256 of API keys, in hexadecimal: a registry holds no secrets
+	Scopes []Scope  `json:"scopes"`
+}
+
+// ParseRegistry returns the clients of a registry in JSON:
+//
+//	{"clients": [{"org": "8003621566684455", "client": "reception", "keys": ["<SHA-256 of an API key, in hexadecimal>"], "scopes": ["submit", "read"]}]}
+//
+// A client has at least one key, two while they change, and each key is one client's. Members that are not known are
+// errors. They name the client by its place, never what stands there.
+func ParseRegistry(document []byte) (*Keys, error) {
+	var registry struct {
+		Clients []registered `json:"clients"`
+	}
+	decoder := json.NewDecoder(bytes.NewReader(document))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(&registry); err != nil {
+		return nil, errors.New("the client registry is not a JSON object of the known members") // the cause quotes it
+	}
+	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
+		return nil, errors.New("the client registry goes on after its end")
+	}
+	if len(registry.Clients) == 0 {
+		return nil, errors.New("the client registry has no clients")
+	}
+	k := &Keys{clients: map[[sha256.Size]byte]Principal{}}
+	names := map[string]bool{}
+	for i, c := range registry.Clients {
+		if err := k.add(c); err != nil {
+			return nil, fmt.Errorf("clients[%d].%w", i, err)
+		}
+		if names[c.Client] {
+			return nil, fmt.Errorf("clients[%d].client is another's, too", i)
+		}
+		names[c.Client] = true
+	}
+	return k, nil
+}
+
+var (
+	// orgPattern is an HPI-O (AU Base inv-hpio-1), whose check digit was the business of who registered it, or the
+	// deployment's operator.
+	orgPattern    = regexp.MustCompile(`^(800362\d{10}|operator)$`)
+	clientPattern = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,63}$`)
+	scopes        = []Scope{Submit, Read, Fill, Operate, Audit}
+)
+
+func (k *Keys) add(c registered) error {
+	switch {
+	case !orgPattern.MatchString(c.Org):
+		return errors.New(`org is neither an HPI-O nor "operator"`)
+	case !clientPattern.MatchString(c.Client):
+		return errors.New("client is not a name of 1 to 64 lower-case letters, digits and . _ -")
+	case len(c.Scopes) == 0 || slices.ContainsFunc(c.Scopes, func(s Scope) bool { return !slices.Contains(scopes, s) }):
+		return fmt.Errorf("scopes are not one or more of %v", scopes)
+	case len(c.Keys) == 0:
+		return errors.New("keys has none")
+	}
+	for _, key := range c.Keys {
+		digest, err := hex.DecodeString(key)
+		if err != nil || len(digest) != sha256.Size {
+			return errors.New("keys are not SHA-256 digests in hexadecimal")
+		}
+		if _, taken := k.clients[[sha256.Size]byte(digest)]; taken {
+			return errors.New("keys has one that is there already")
+		}
+		k.clients[[sha256.Size]byte(digest)] = Principal{Org: c.Org, Client: c.Client, Scopes: c.Scopes}
+	}
+	return nil
+}
