@@ -152,12 +152,16 @@ func (w *walk) claimed(v *fhir.Value) []*profile.Profile {
 	if len(items) == 0 {
 		return nil
 	}
-	held := make([]*profile.Profile, 0, len(items))
+	var held []*profile.Profile
 	for i := range items {
-		if p := w.validator.profiles.Profile(items[i].Text()); p != nil {
-			held = append(held, p)
-		} else {
+		p := w.validator.profiles.Profile(items[i].Text())
+		switch {
+		case w.full():
+			return held
+		case p == nil:
 			w.unknownProfile(i)
+		case !slices.Contains(held, p): // there are few hundred
+			held = append(held, p)
 		}
 	}
 	if len(held) < 2 {

@@ -1,7 +1,6 @@
 package profile
 
 import (
-	"cmp"
 	"slices"
 	"strconv"
 	"strings"
@@ -31,6 +30,9 @@ const (
 // claim a profile takes a tenth of it; only a document made to be hard takes more.
 const maxWork = 1_000_000
 
+// maxIssues is how many errors are told of one document, and how many other issues; nobody reads as many.
+const maxIssues = 500
+
 // Checker holds elements against rules. It is safe for concurrent use; a Session is not.
 type Checker struct {
 	library *Library
@@ -42,7 +44,8 @@ func NewChecker(library *Library, sets *terminology.Sets) *Checker {
 	return &Checker{library: library, sets: sets}
 }
 
-// Session is the check of one document. What it found is in Issues, in the order in which it was looked for.
+// Session is the check of one document. What it found is in Issues, in the order in which it was looked for: at most
+// 500 errors and 500 other issues, and one that the document is too-costly.
 type Session struct {
 	Issues []fhir.Issue
 
@@ -50,18 +53,16 @@ type Session struct {
 	document *element.Document
 	at       func() string  // FHIRPath of where the path begins
 	path     []element.Step // from there to the element being checked
-	conforms map[claim]bool // resources against profiles, as far as that was asked
+	tallies  []tally        // of the slices of the elements above
+	verdicts map[claim]judgement
+	entries  map[*fhir.Value]int // by their resources; nil before it is asked for
 	told     map[string]bool
-	muted    int  // above 0: only whether something fails is asked, not what
-	failed   bool // something failed while muted
-	lenient  bool // errors are warnings
+	muted    int    // above 0: only whether something fails is asked, not what
+	failure  string // the first failure while muted
+	lenient  bool   // errors are warnings
+	errors   int    // reported so far
+	others   int
 	work     int
-}
-
-// claim is a resource that may conform to a profile.
-type claim struct {
-	resource *fhir.Value
-	profile  *Profile
 }
 
 // Session returns a check of document.
@@ -76,7 +77,7 @@ func (s *Session) Resource(scope element.Scope, resource *fhir.Value, at func() 
 		s.report(issue{fhir.SeverityError, fhir.CodeStructure, RuleProfile, p.URL},
 			"This resource claims "+p.Name+", which is a profile of "+p.Type)
 	} else {
-		s.rules(p.rules(), scope, element.Of(resource), "")
+		s.rules(p.rules(), scope, item{Element: element.Of(resource)})
 	}
 	s.lenient = false
 }
@@ -85,7 +86,7 @@ func (s *Session) Resource(scope element.Scope, resource *fhir.Value, at func() 
 // (Quantity), else "".
 func (s *Session) Element(scope element.Scope, e element.Element, typ string, at func() string, r *Rules) {
 	s.at, s.path = at, s.path[:0]
-	s.rules(r, scope, e, typ)
+	s.rules(r, scope, item{e, typ})
 }
 
 // Extension holds an extension against its definition, if that is known. contexts are the names of what it stands
@@ -97,7 +98,7 @@ func (s *Session) Extension(scope element.Scope, extension *fhir.Value, at func(
 		return false
 	}
 	s.at, s.path = at, s.path[:0]
-	s.rules(p.rules(), scope, element.Of(extension), "")
+	s.rules(p.rules(), scope, item{Element: element.Of(extension)})
 	if len(p.Contexts) > 0 && !slices.ContainsFunc(contexts, func(c string) bool { return slices.Contains(p.Contexts, c) }) {
 		s.report(issue{fhir.SeverityError, fhir.CodeExtension, RuleContext, p.URL},
 			"The extension "+p.Name+" does not belong here, but on "+alternatives(p.Contexts))
@@ -105,16 +106,26 @@ func (s *Session) Extension(scope element.Scope, extension *fhir.Value, at func(
 	return true
 }
 
-// spent tells that the document has taken all the work that one may, and says so once.
-func (s *Session) spent() bool {
-	s.work++
-	if s.work == maxWork {
-		muted, path := s.muted, s.path
-		s.muted, s.path = 0, nil
-		s.report(issue{fhir.SeverityError, fhir.CodeTooCostly, "", ""}, "The document takes too much work to check against its profiles")
-		s.muted, s.path = muted, path
+// spent takes steps from the work that one document may take. It tells that there is none left, and says so once.
+func (s *Session) spent(steps int) bool {
+	if s.work > maxWork {
+		return true
 	}
-	return s.work >= maxWork
+	if s.work += steps; s.work <= maxWork {
+		return false
+	}
+	muted, lenient, path := s.muted, s.lenient, s.path
+	s.muted, s.lenient, s.path = 0, false, nil
+	s.report(issue{fhir.SeverityError, fhir.CodeTooCostly, "", ""},
+		"The document takes too long to check against its profiles; send it in smaller parts")
+	s.muted, s.lenient, s.path = muted, lenient, path
+	return true
+}
+
+// answered tells that nothing more needs to be found out: something failed and only that was asked, enough errors were
+// told, or there is no work left.
+func (s *Session) answered() bool {
+	return s.muted > 0 && s.failure != "" || s.errors > maxIssues || s.work > maxWork
 }
 
 // issue is what kind of issue is reported, and whose rule it comes from.
@@ -127,11 +138,20 @@ type issue struct {
 // report adds an issue about the current element, or about its child called by the one name.
 func (s *Session) report(i issue, details string, child ...string) {
 	if s.muted > 0 {
-		s.failed = s.failed || i.severity == fhir.SeverityError
+		if s.failure == "" && i.severity == fhir.SeverityError {
+			s.failure = details
+		}
 		return
 	}
 	if s.lenient && i.severity == fhir.SeverityError {
 		i.severity = fhir.SeverityWarning
+	}
+	kind := &s.others
+	if i.severity == fhir.SeverityError {
+		kind = &s.errors
+	}
+	if *kind++; *kind > maxIssues {
+		return
 	}
 	s.Issues = append(s.Issues, fhir.Issue{
 		Severity: i.severity, Code: i.code, Details: details, Expression: s.expression(child...), Rule: i.rule, Source: i.source,
@@ -165,251 +185,122 @@ func (s *Session) once(key string) bool {
 	return true
 }
 
-// fails tells whether check finds an error, without reporting it.
-func (s *Session) fails(check func()) bool {
-	failed := s.failed
-	s.failed = false
+// fault returns the first error that check finds, which it does not report, or "".
+func (s *Session) fault(check func()) string {
+	outer := s.failure
+	s.failure = ""
 	s.muted++
 	check()
 	s.muted--
-	found := s.failed
-	s.failed = failed
+	found := s.failure
+	s.failure = outer
 	return found
 }
 
 // rules checks one element against all that r says about it.
-func (s *Session) rules(r *Rules, scope element.Scope, e element.Element, typ string) {
-	if s.spent() || s.muted > 0 && s.failed {
+func (s *Session) rules(r *Rules, scope element.Scope, it item) {
+	if s.spent(1) || s.answered() {
 		return
 	}
-	if len(r.Types) > 0 && typ == "" {
-		typ = e.Value.ResourceType()
-	}
-	if len(r.Types) > 0 && typ != "" && !r.hasType(typ) {
+	if typ := it.goesBy(); r.variants != nil && typ != "" && !slices.Contains(r.variants, typ) {
 		s.report(issue{fhir.SeverityError, fhir.CodeStructure, RuleType, r.source},
 			r.name()+" must be "+alternatives(r.Types)+" in "+r.of)
 		return
 	}
 	if r.fixed != nil || r.pattern != nil || r.MaxLength > 0 {
-		s.value(r, e)
+		s.value(r, it.Element)
 	}
-	if len(r.Profiles) > 0 {
-		s.profiles(r, scope, e)
+	if len(r.Profiles) > 0 || len(r.Targets) > 0 {
+		s.leading(r.link(s.checker.library), r, scope, it)
 	}
-	if len(r.Targets) > 0 && (typ == "" || typ == "Reference") {
-		s.target(r, scope, e)
-	}
-	if r.Binding != nil {
-		s.binding(r, e)
+	if r.Binding != nil && codable(it.typ, r.Types) {
+		s.binding(r, it.Element)
 	}
 	for i := range r.invariants {
-		s.invariant(&r.invariants[i], r, scope, e)
+		s.invariant(&r.invariants[i], r, scope, it.Element)
 	}
 	for _, child := range r.children {
-		s.child(child, scope, e)
-	}
-}
-
-// child checks the children of e that r is about: how many there are, their slices, and each of them.
-func (s *Session) child(r *Rules, scope element.Scope, e element.Element) {
-	if s.spent() {
-		return
-	}
-	if r.choice {
-		s.variant(r, scope, e)
-		return
-	}
-	items := e.List(r.element)
-	if r.element == "extension" {
-		items = e.Extensions()
-	}
-	for i := range items.Len() {
-		item := items.At(i)
-		s.down(r.element, place(items, i))
-		s.rules(r, s.inner(r, scope, item), item, "")
-		s.up()
-	}
-	if r.Slicing != nil {
-		s.sliced(r, scope, items, "")
-	}
-	if n := items.Len(); r.broken(n) {
-		s.count(r, n, r.name())
-	}
-}
-
-// place is the index of an element in its array, or -1 where it stands alone.
-func place(items element.List, i int) int {
-	if items.Repeats {
-		return i
-	}
-	return -1
-}
-
-// variant checks what stands for a choice in e.
-func (s *Session) variant(r *Rules, scope element.Scope, e element.Element) {
-	item, typ := e.Choice(r.element)
-	items := element.Single(item)
-	if items.Len() > 0 {
-		s.down(r.element, -1)
-		s.rules(r, scope, item, typ)
-		s.up()
-	}
-	s.sliced(r, scope, items, typ)
-	if n := items.Len(); r.broken(n) {
-		s.count(r, n, r.name())
-	}
-}
-
-// inner is the scope of what stands in an element: a resource has its own.
-func (s *Session) inner(r *Rules, scope element.Scope, item element.Element) element.Scope {
-	switch {
-	case r.element == "contained":
-		return scope.Contained(item.Value)
-	case r.element == "resource" && len(s.path) == 2 && scope == s.document.Root():
-		return s.document.Entry(max(s.path[0].Index, 0))
-	}
-	return scope
-}
-
-func (s *Session) down(name string, index int) {
-	s.path = append(s.path, element.Step{Name: name, Index: index})
-}
-
-func (s *Session) up() { s.path = s.path[:len(s.path)-1] }
-
-// broken tells that there are not as many elements, or elements of a slice, as r allows.
-func (r *Rules) broken(count int) bool { return count < r.Min || r.Max != nil && count > *r.Max }
-
-// count reports that there are too few or too many of what.
-func (s *Session) count(r *Rules, count int, what string) {
-	if count < r.Min {
-		details := what + " is required by " + r.of
-		if r.Min > 1 {
-			details = r.of + " requires at least " + strconv.Itoa(r.Min) + " of " + what
-		}
-		s.report(issue{fhir.SeverityError, fhir.CodeRequired, RuleCardinality, r.source}, details, r.element)
-		return
-	}
-	details := r.of + " allows at most " + strconv.Itoa(*r.Max) + " of " + what
-	if *r.Max == 0 {
-		details = r.of + " does not allow " + what
-	}
-	s.report(issue{fhir.SeverityError, fhir.CodeStructure, RuleCardinality, r.source}, details, r.element)
-}
-
-// profiles holds an element against the profiles of its type, of which one must hold. Extensions are held against
-// their definitions wherever they stand, not here.
-func (s *Session) profiles(r *Rules, scope element.Scope, e element.Element) {
-	var known []*Profile
-	for _, url := range r.Profiles {
-		p := s.checker.library.Profile(url)
-		if p == nil || p.Type == "Extension" {
-			return // one that is not held may be the one that holds
-		}
-		known = append(known, p)
-	}
-	if len(known) == 1 {
-		p := known[0]
-		if t := e.Value.ResourceType(); t != "" && t != p.Type {
-			s.report(issue{fhir.SeverityError, fhir.CodeStructure, RuleProfile, r.source}, r.name()+" must be a "+p.Type+" in "+r.of)
+		if s.answered() {
 			return
 		}
-		s.rules(p.rules(), scope, e, "")
+		s.child(child, scope, it.Element)
+	}
+}
+
+// leading checks what leads to other profiles.
+func (s *Session) leading(l *linked, r *Rules, scope element.Scope, it item) {
+	if len(l.profiles) > 0 {
+		s.profiles(r, scope, it)
+	}
+	if len(l.targets) > 0 && (it.typ == "" || it.typ == "Reference") {
+		s.target(r, scope, it.Element)
+	}
+}
+
+// child checks the children of parent that r is about: each of them, its slice, and how many there are.
+func (s *Session) child(r *Rules, scope element.Scope, parent element.Element) {
+	if s.spent(1) {
 		return
 	}
-	for _, p := range known {
-		if t := e.Value.ResourceType(); t != "" && t != p.Type {
+	children, typ := items(parent, r.element, r.choice)
+	base := len(s.tallies)
+	if r.Slicing != nil {
+		r.link(s.checker.library)
+		s.tallies = slices.Grow(s.tallies, r.places)[:base+r.places]
+		clear(s.tallies[base:])
+	}
+	var seq sequence
+	count := 0
+	for i := range children.Len() {
+		it := item{children.At(i), typ}
+		if !it.Exists() {
 			continue
 		}
-		if !s.fails(func() { s.rules(p.rules(), scope, e, "") }) {
-			return
+		if satisfies(it.Element) {
+			count++
+		}
+		index := -1
+		if children.Repeats {
+			index = i
+		}
+		s.path = append(s.path, element.Step{Name: r.element, Index: index})
+		inner := s.inner(r.element, scope, it)
+		s.rules(r, inner, it)
+		if r.Slicing != nil && !s.answered() {
+			s.assign(r, base, inner, it, &seq)
+		}
+		s.path = s.path[:len(s.path)-1]
+	}
+	if !s.answered() {
+		s.count(r, count, false)
+		if r.Slicing != nil {
+			s.sliceCounts(r, base)
 		}
 	}
-	names := make([]string, len(known))
-	for i, p := range known {
-		names[i] = p.Name
-	}
-	s.report(issue{fhir.SeverityError, fhir.CodeValue, RuleProfile, r.source}, r.name()+" must conform to "+alternatives(names))
+	s.tallies = s.tallies[:base]
 }
 
-// target holds a reference against what it may lead to.
-func (s *Session) target(r *Rules, scope element.Scope, e element.Element) {
-	reference := e.Get("reference").Text()
-	resource, at := scope.Resolve(reference)
-	typ := cmp.Or(resource.ResourceType(), e.Get("type").Text(), element.TypeOf(reference))
-	if typ == "" {
+// count holds how many elements there are, or of a slice how many are in it, against what r allows.
+func (s *Session) count(r *Rules, count int, isSlice bool) {
+	if count >= r.Min && (r.Max == nil || count <= *r.Max) {
 		return
 	}
-	var candidates []*Profile
-	for _, target := range r.Targets {
-		if target == typ {
-			return
-		}
-		if p := s.checker.library.Profile(target); p != nil && p.Type == typ {
-			candidates = append(candidates, p)
-		} else if p == nil && strings.Contains(target, "/") {
-			return // a profile that is not held may be the one that holds
-		}
+	what := r.name()
+	if isSlice {
+		what = s.sliceName(r)
 	}
-	if len(candidates) == 0 {
-		s.report(issue{fhir.SeverityError, fhir.CodeValue, RuleTarget, r.source},
-			r.name()+" must refer to "+alternatives(s.targetNames(r.Targets))+" in "+r.of)
-		return
+	code, details := fhir.CodeStructure, ""
+	switch {
+	case count < r.Min && r.Min == 1:
+		code, details = fhir.CodeRequired, what+" is required by "+r.of
+	case count < r.Min:
+		code, details = fhir.CodeRequired, r.of+" requires at least "+strconv.Itoa(r.Min)+" of "+what
+	case *r.Max == 0:
+		details = r.of + " does not allow " + what
+	default:
+		details = r.of + " allows at most " + strconv.Itoa(*r.Max) + " of " + what
 	}
-	if resource == nil {
-		return
-	}
-	for _, p := range candidates {
-		if claims(resource, p) || s.conform(at, resource, p) {
-			return
-		}
-	}
-	s.report(issue{fhir.SeverityError, fhir.CodeValue, RuleTarget, r.source},
-		"What "+r.name()+" refers to must conform to "+alternatives(s.targetNames(r.Targets)))
-}
-
-// targetNames are the names of targets for people.
-func (s *Session) targetNames(targets []string) []string {
-	names := make([]string, len(targets))
-	for i, t := range targets {
-		names[i] = t
-		if p := s.checker.library.Profile(t); p != nil {
-			names[i] = p.Name
-		}
-	}
-	return names
-}
-
-// claims tells whether a resource claims a profile; then its own check tells its faults.
-func claims(resource *fhir.Value, p *Profile) bool {
-	profiles := resource.At("meta", "profile").Items()
-	for i := range profiles {
-		if url, _, _ := strings.Cut(profiles[i].Text(), "|"); url == p.URL {
-			return true
-		}
-	}
-	return false
-}
-
-// conform tells whether a resource conforms to a profile. One that is being asked about already does, as far as that
-// goes: resources refer to each other in circles.
-func (s *Session) conform(scope element.Scope, resource *fhir.Value, p *Profile) bool {
-	if p.Type != resource.ResourceType() {
-		return false
-	}
-	key := claim{resource, p}
-	if known, found := s.conforms[key]; found {
-		return known
-	}
-	if s.conforms == nil {
-		s.conforms = map[claim]bool{}
-	}
-	s.conforms[key] = true
-	path := s.path
-	s.path = nil
-	s.conforms[key] = !s.fails(func() { s.rules(p.rules(), scope, element.Of(resource), "") })
-	s.path = path
-	return s.conforms[key]
+	s.report(issue{fhir.SeverityError, code, RuleCardinality, r.source}, details, r.element)
 }
 
 // invariant holds an element against a rule in FHIRPath.
@@ -419,6 +310,9 @@ func (s *Session) invariant(i *boundInvariant, r *Rules, scope element.Scope, e 
 		severity = fhir.SeverityWarning
 	}
 	if s.muted > 0 && severity != fhir.SeverityError {
+		return
+	}
+	if s.spent(invariantWork) {
 		return
 	}
 	verdict := invariant.Unknown
@@ -434,6 +328,9 @@ func (s *Session) invariant(i *boundInvariant, r *Rules, scope element.Scope, e 
 		}
 	}
 }
+
+// invariantWork is what a rule in FHIRPath takes of the work that a document may take: most look at a few elements.
+const invariantWork = 8
 
 // alternatives lists names for a sentence: a, b or c.
 func alternatives(names []string) string {

@@ -16,6 +16,9 @@ func (s *Session) value(r *Rules, e element.Element) {
 	if e.Value.Kind() == fhir.Null {
 		return
 	}
+	if s.spent(size(e.Value)) {
+		return
+	}
 	if r.fixed != nil && !equal(r.fixed, e.Value) {
 		s.report(issue{fhir.SeverityError, fhir.CodeValue, RuleFixed, r.source}, r.name()+" must be exactly what "+r.of+" fixes"+shown(r.fixed))
 	}
@@ -27,6 +30,9 @@ func (s *Session) value(r *Rules, e element.Element) {
 			r.name()+" must have at most "+strconv.Itoa(r.MaxLength)+" characters in "+r.of)
 	}
 }
+
+// size is the work that it takes to compare v with a value of a table, which is small.
+func size(v *fhir.Value) int { return 1 + len(v.Items()) }
 
 // shown is a value of a profile for a sentence, where it is short: a text or a code.
 func shown(v *fhir.Value) string {
@@ -43,33 +49,43 @@ func shown(v *fhir.Value) string {
 	return ""
 }
 
-// equal tells whether two values are the same (ElementDefinition.fixed[x]): numbers by their digits, members in any
-// order.
+// equal tells whether got is exactly want (ElementDefinition.fixed[x]): the same members, the same elements in the
+// same order, the same texts. Numbers are compared by what they mean. What an element or primitive carries in
+// extensions beside a primitive is no part of a table's value.
 func equal(want, got *fhir.Value) bool {
 	if want.Kind() != got.Kind() || len(want.Items()) != len(got.Items()) {
 		return false
 	}
 	items := want.Items()
-	for i := range items {
-		other := &got.Items()[i]
-		if want.Kind() == fhir.Object {
-			other = got.Get(items[i].Name())
+	switch want.Kind() {
+	case fhir.Object:
+		for i := range items {
+			if other := got.Get(items[i].Name()); other == nil || !equal(&items[i], other) {
+				return false
+			}
 		}
-		if other == nil || !equal(&items[i], other) {
-			return false
+		return true
+	case fhir.Array:
+		others := got.Items()
+		for i := range items {
+			if !equal(&items[i], &others[i]) {
+				return false
+			}
 		}
+		return true
+	default:
+		return samePrimitive(want, got)
 	}
-	return want.Text() == got.Text()
 }
 
-// contains tells whether a value has all that a pattern has (ElementDefinition.pattern[x]): each member, and of an
-// array each element somewhere.
-func contains(pattern, got *fhir.Value) bool {
-	if pattern.Kind() != got.Kind() {
+// contains tells whether got has at least what want has (ElementDefinition.pattern[x]): an array must have an
+// element for each of the pattern's, in any order.
+func contains(want, got *fhir.Value) bool {
+	if want.Kind() != got.Kind() {
 		return false
 	}
-	items := pattern.Items()
-	switch pattern.Kind() {
+	items := want.Items()
+	switch want.Kind() {
 	case fhir.Object:
 		for i := range items {
 			if other := got.Get(items[i].Name()); other == nil || !contains(&items[i], other) {
@@ -79,23 +95,53 @@ func contains(pattern, got *fhir.Value) bool {
 		return true
 	case fhir.Array:
 		for i := range items {
-			if !containsItem(&items[i], got.Items()) {
+			if !someContains(&items[i], got.Items()) {
 				return false
 			}
 		}
 		return true
 	default:
-		return pattern.Text() == got.Text()
+		return samePrimitive(want, got)
 	}
 }
 
-func containsItem(pattern *fhir.Value, items []fhir.Value) bool {
-	for i := range items {
-		if contains(pattern, &items[i]) {
+func someContains(want *fhir.Value, among []fhir.Value) bool {
+	for i := range among {
+		if contains(want, &among[i]) {
 			return true
 		}
 	}
 	return false
+}
+
+func samePrimitive(want, got *fhir.Value) bool {
+	return want.Text() == got.Text() || want.Kind() == fhir.Number && normal(want.Text()) == normal(got.Text())
+}
+
+// normal returns a form of a JSON number that is the same for all that mean the same: 0.5e1 and 5.0 are 5e0. An
+// exponent out of range leaves the number as it is.
+func normal(number string) string {
+	mantissa, exponentText, _ := strings.Cut(strings.ToLower(number), "e")
+	exponent := 0
+	if exponentText != "" {
+		var err error
+		if exponent, err = strconv.Atoi(exponentText); err != nil {
+			return number
+		}
+	}
+	mantissa, negative := strings.CutPrefix(mantissa, "-")
+	whole, fraction, _ := strings.Cut(mantissa, ".")
+	digits := strings.TrimLeft(whole+fraction, "0")
+	exponent -= len(fraction)
+	trimmed := strings.TrimRight(digits, "0")
+	exponent += len(digits) - len(trimmed)
+	if trimmed == "" {
+		return "0"
+	}
+	if negative {
+		trimmed = "-" + trimmed
+	}
+	return trimmed + "e" + strconv.Itoa(exponent)
 }
 
 // binding holds the codes of an element against a value set.
@@ -131,6 +177,19 @@ func (s *Session) outside(r *Rules, e element.Element) {
 		details += ": " + alternatives(codes)
 	}
 	s.report(issue{fhir.SeverityError, fhir.CodeCodeInvalid, RuleBinding, r.source}, details)
+}
+
+// codable tells whether a binding is about an element: of a choice, about codes and what has them, and about a text
+// where the profile allows nothing else (FHIR R4 terminologies.html#binding).
+func codable(typ string, types []string) bool {
+	switch typ {
+	case "", "Code", "Coding", "CodeableConcept", "Quantity", "Age", "Count", "Distance", "Duration", "Money":
+		return true
+	case "String", "Uri":
+		return len(types) == 1
+	default:
+		return false
+	}
 }
 
 // member tells whether one of an element's codes is in a value set: a primitive is a code itself, a CodeableConcept
