@@ -25,6 +25,8 @@ func (s *server) environment(storeURL string) []string {
 		"REFERRAL_MAX_BODY=" + strconv.Itoa(s.settings.maxBody),
 		"REFERRAL_MAX_ENTRIES=" + strconv.Itoa(s.settings.maxEntries),
 		"REFERRAL_MAX_WORK=" + strconv.Itoa(s.settings.maxWork),
+		"REFERRAL_PROFILE_DEFAULTS=" + string(s.settings.profiles.Defaults),
+		"REFERRAL_PROFILE_PACKAGES=" + strings.Join(s.settings.packages, ","),
 		"REFERRAL_STORE_CONNECTIONS=" + strconv.Itoa(env.FunctionStoreConnections),
 		"REFERRAL_MESSAGE_TIMEOUT=" + s.settings.messageTimeout.String(),
 		"REFERRAL_LOG_LEVEL=" + s.settings.logLevel.String(),

@@ -57,8 +57,10 @@ func (s *server) functions(ctx context.Context, storeURL string) (functions, err
 	if err != nil {
 		return functions{}, err
 	}
+	profiles := s.settings.profiles
+	profiles.Base = s.base.JoinPath("fhir").String()
 	ingest.New(ingest.Config{
-		Authenticate: s.settings.registry.Authenticate, Queue: referrals, Blobs: s.blobs, Schemas: schemas.New(schemas.Config{}), Keys: s.keys,
+		Authenticate: s.settings.registry.Authenticate, Queue: referrals, Blobs: s.blobs, Schemas: schemas.New(profiles), Keys: s.keys,
 		BaseURL: s.base, HTTP: s.http(), MaxBody: int64(s.settings.maxBody), MaxEntries: s.settings.maxEntries,
 		MaxWork: int64(s.settings.maxWork),
 	}).Register(f.api)

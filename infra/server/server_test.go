@@ -236,7 +236,7 @@ func TestLargeAttachmentTravels(t *testing.T) {
 	noise := make([]byte, 2_900_000)
 	rand.Read(noise)
 	body := fmt.Appendf(nil, `{"resourceType":"Bundle","type":"collection","identifier":{"system":"urn:x","value":"1"},`+
-		`"entry":[{"fullUrl":"urn:uuid:1","resource":{"resourceType":"Binary","contentType":"application/pdf","data":%q}}]}`,
+		`"entry":[{"fullUrl":"urn:uuid:00000000-0000-4000-8000-000000000001","resource":{"resourceType":"Binary","contentType":"application/octet-stream","data":%q}}]}`,
 		base64.StdEncoding.EncodeToString(noise))
 	settled := sender.follow(t, sender.submit(t, body), 20*time.Second)
 	location, _, _ := strings.Cut(settled.Entry[0].Resource.Entry[0].Response.Location, "/_history/")

@@ -10,6 +10,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/ausbizconsulting/referral-fhir-server/schemas"
 	"github.com/ausbizconsulting/referral-fhir-server/shared/env"
 	"github.com/ausbizconsulting/referral-fhir-server/shared/principal"
 )
@@ -34,6 +35,8 @@ type settings struct {
 	maxBody        int
 	maxEntries     int
 	maxWork        int
+	profiles       schemas.Config
+	packages       []string // of profiles
 	messageTimeout time.Duration
 	logLevel       slog.Level
 }
@@ -57,12 +60,17 @@ func readSettings(v *env.Settings) settings {
 		maxBody:        v.MaxBody(),
 		maxEntries:     v.MaxEntries(),
 		maxWork:        v.MaxWork(),
+		packages:       v.ProfilePackages(),
+		profiles:       schemas.Config{Defaults: schemas.Mode(v.ProfileDefaults())},
 		messageTimeout: v.MessageTimeout(),
 		logLevel:       v.Level("REFERRAL_LOG_LEVEL"),
 	}
 	var err error
 	if s.registry, err = principal.Open(s.clients); err != nil {
 		v.Wrong("REFERRAL_CLIENTS", `"development" or the file of a registry: `+err.Error())
+	}
+	if s.profiles.Packages, err = schemas.Packages(s.packages...); err != nil {
+		v.Wrong("REFERRAL_PROFILE_PACKAGES", "FHIR packages, folders or .tgz, separated by commas: "+err.Error())
 	}
 	if v.String("REFERRAL_BASE_URL", "") != "" {
 		s.baseURL = v.BaseURL()

@@ -24,8 +24,13 @@ func main() { awslambda.Main("ingest", start) }
 func start(ctx context.Context, v *env.Settings) (any, error) {
 	baseURL, queueURL := v.BaseURL(), v.QueueURL()
 	bucket, dir := v.String("REFERRAL_BLOB_BUCKET", ""), v.String("REFERRAL_BLOB_DIR", "")
+	profiles := schemas.Config{Defaults: schemas.Mode(v.ProfileDefaults()), Base: baseURL.JoinPath("fhir").String()}
+	var err error
+	if profiles.Packages, err = schemas.Packages(v.ProfilePackages()...); err != nil {
+		v.Wrong("REFERRAL_PROFILE_PACKAGES", "FHIR packages, folders or .tgz, separated by commas: "+err.Error())
+	}
 	c := ingest.Config{
-		Authenticate: awslambda.Clients(v, baseURL).Authenticate, Schemas: schemas.New(schemas.Config{}), Keys: awslambda.Keys(v),
+		Authenticate: awslambda.Clients(v, baseURL).Authenticate, Schemas: schemas.New(profiles), Keys: awslambda.Keys(v),
 		BaseURL: baseURL, HTTP: fhirhttp.Server{Log: awslambda.Log(v, os.Stderr)},
 		MaxBody: int64(v.MaxBody()), MaxEntries: v.MaxEntries(), MaxWork: int64(v.MaxWork()),
 	}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -102,6 +103,31 @@ func (s *Settings) Base64(name string, least int) []byte {
 		return nil
 	}
 	return b
+}
+
+// Choice returns one of options, fallback when unset.
+func (s *Settings) Choice(name, fallback string, options ...string) string {
+	v := s.String(name, fallback)
+	if !slices.Contains(options, v) {
+		s.Wrong(name, "one of "+strings.Join(options, ", "))
+		return fallback
+	}
+	return v
+}
+
+// List returns the parts of a variable between commas; none when unset.
+func (s *Settings) List(name string) []string {
+	v := s.String(name, "")
+	if v == "" {
+		return nil
+	}
+	parts := strings.Split(v, ",")
+	for i, part := range parts {
+		if parts[i] = strings.TrimSpace(part); parts[i] == "" {
+			s.Wrong(name, "a list with something between the commas")
+		}
+	}
+	return parts
 }
 
 // Level returns a log level: debug, info, warn or error; info when unset.

@@ -16,6 +16,15 @@ func (s *Settings) MaxEntries() int { return s.Int("REFERRAL_MAX_ENTRIES", 1000,
 // MaxWork is about how many bytes of memory the bodies that are checked at the same time may take.
 func (s *Settings) MaxWork() int { return s.Int("REFERRAL_MAX_WORK", 64<<20, 1<<20, 64<<30) }
 
+// ProfileDefaults says what becomes of the faults, by Australia's profiles, of parties and requests of a new referral
+// that claim none.
+func (s *Settings) ProfileDefaults() string {
+	return s.Choice("REFERRAL_PROFILE_DEFAULTS", "warn", "off", "warn", "enforce")
+}
+
+// ProfilePackages are FHIR packages, folders or .tgz, whose profiles are known beside those that are built in.
+func (s *Settings) ProfilePackages() []string { return s.List("REFERRAL_PROFILE_PACKAGES") }
+
 // MessageTimeout is for settling one message.
 func (s *Settings) MessageTimeout() time.Duration {
 	return s.Duration("REFERRAL_MESSAGE_TIMEOUT", 5*time.Second, time.Second/2, 5*time.Minute)
