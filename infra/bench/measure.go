@@ -77,7 +77,7 @@ func measure(ctx context.Context, binary string, each time.Duration) (rows []Row
 	return b.rows, nil
 }
 
-// validate runs gate and schemas on one goroutine of this process.
+// validate runs gate, schemas and profiles on one goroutine of this process.
 func (b *bench) validate(context.Context) error {
 	body := generate.New(1).Bundle(generate.Options{Entries: entries})
 	validator := schemas.New(schemas.Config{})
@@ -86,8 +86,10 @@ func (b *bench) validate(context.Context) error {
 		if err != nil {
 			return err
 		}
-		if issues := validator.Check(v, "Bundle"); len(issues) > 0 {
-			return fmt.Errorf("a generated referral is invalid: %s at %s", issues[0].Details, issues[0].Expression)
+		for _, issue := range validator.Check(v, "Bundle") {
+			if issue.Fails() {
+				return fmt.Errorf("a generated referral is invalid: %s at %s", issue.Details, issue.Expression)
+			}
 		}
 		return nil
 	}
