@@ -105,15 +105,23 @@ func linkRules(r *rules, bundle fhir.Bundle) {
 		known[entry.FullURL] = true
 	}
 	for i, entry := range bundle.Entries {
+		found := false
+		entry.Resource.Strings(func(name string, s *fhir.Value) { found = found || name == "reference" && isConditional(s.Text()) })
+		if !found {
+			continue // nearly always, and without a path for every string
+		}
 		entry.Resource.Walk(bundle.Expression(i, "resource"), func(name, path string, s *fhir.Value) {
-			if name != "reference" {
-				return
-			}
-			if target, _, found := strings.Cut(s.Text(), "?"); found && !strings.ContainsAny(target, ":/") {
+			if name == "reference" && isConditional(s.Text()) {
 				r.fail("conditional-reference", fhir.CodeNotSupported, path, "This server does not resolve conditional references")
 			}
 		})
 	}
+}
+
+// isConditional tells a reference by search criteria (FHIR R4 http.html#trules).
+func isConditional(reference string) bool {
+	target, _, found := strings.Cut(reference, "?")
+	return found && !strings.ContainsAny(target, ":/")
 }
 
 // addresseeRules hold that a referral reaches somebody: what it is addressed to must be known now, since nobody could
