@@ -68,7 +68,7 @@ func writeJSON(w http.ResponseWriter, body []byte) {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(http.StatusOK)
-	_, _ = w.Write(body) // the client's loss if it has gone
+	_, _ = w.Write(body) //nolint:gosec // G705: JSON with its own content type; and the client's loss if it has gone
 }
 
 // submissionOf returns the submission of id to its sender and to the organisations it is addressed to; it is queued

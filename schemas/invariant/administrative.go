@@ -8,7 +8,7 @@ func administrativeRules() []rule {
 		{"org-1 ipn-1", "(identifier.count() + name.count()) > 0", or(exists("identifier"), exists("name"))},
 		{"org-2 org-3", "where(use = 'home').empty()", not(one("", is("use", "home")))},
 		{"grp-1", "member.empty() or (actual = true)", or(absent("member"), is("actual", "true"))},
-		{"lnk-1", "item.count()>1", counts(moreThan(1), "item")},
+		{"lnk-1", "item.count()>1", counts(moreThanOne, "item")},
 
 		{"ppc-1", "policy.exists() or policyRule.exists()", or(exists("policy"), exists("policyRule"))},
 		// The system 'something' was never replaced, so that these are never broken. No later release states them.

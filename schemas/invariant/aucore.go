@@ -11,7 +11,7 @@ const snomed = "http://snomed.info/sct"
 func auCoreRules() []rule {
 	named := or(exists("text"), exists("family"), exists("given"))
 	reasonGiven := hasExtension("", dataAbsentReason)
-	completeIdentifier := one("identifier", counts(moreThan(1), "system", "value"))
+	completeIdentifier := one("identifier", counts(moreThanOne, "system", "value"))
 	return []rule{
 		{"au-core-pat-01", "(identifier.where(system.count() + value.count() >1)).exists() xor identifier.extension('http://hl7.org/fhir/StructureDefinition/data-absent-reason').exists()",
 			xor(completeIdentifier, hasExtension("identifier", dataAbsentReason))},
@@ -36,7 +36,7 @@ func auCoreRules() []rule {
 		{"au-core-obs-02", "(($this is dateTime implies $this.toString().length() >= 10) and extension('http://hl7.org/fhir/StructureDefinition/data-absent-reason').value.exists().not()) xor ($this is dateTime implies ($this.hasValue().not() and extension('http://hl7.org/fhir/StructureDefinition/data-absent-reason').value.exists()))",
 			effectiveDayOrReason},
 		{"au-core-medreq-01", "$this.hasValue() implies (extension('http://hl7.org/fhir/StructureDefinition/data-absent-reason').value.exists().not() and $this.toString().length() >= 10)",
-			implies(hasValue(""), and(not(reasonStated), longer("", 10)))},
+			implies(hasValue(""), and(not(reasonStated), longer(10)))},
 	}
 }
 
@@ -53,5 +53,5 @@ func effectiveDayOrReason(env Env, e element.Element) answer {
 		return yes
 	}
 	stated := reasonStated(env, e) == yes
-	return of(longer("", 10)(env, e) == yes && !stated || !e.HasValue() && stated)
+	return of(longer(10)(env, e) == yes && !stated || !e.HasValue() && stated)
 }

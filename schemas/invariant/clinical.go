@@ -76,7 +76,7 @@ func clinicalRules() []rule {
 // preciseToDay tells whether effective[x], where it is a date and has a value, names a day: so says the sentence, where
 // the expressions are empty for a Period or for extensions alone.
 func preciseToDay(length int) predicate {
-	long := longer("", length)
+	long := longer(length)
 	return func(env Env, e element.Element) answer {
 		if !e.HasValue() {
 			return yes

@@ -26,7 +26,7 @@ func conformanceRules() []rule {
 		{"cpb-16 tcp-5", "(kind!='requirements') or (implementation.exists().not() and software.exists().not())",
 			or(isNot("kind", "requirements"), and(absent("implementation"), absent("software")))},
 		{"tcp-1", "version.count() > 1 implies version.all(code.exists())",
-			implies(counts(moreThan(1), "version"), all("version", exists("code")))},
+			implies(counts(moreThanOne, "version"), all("version", exists("code")))},
 
 		{"ig-1", "resource.groupingId.all(%context.grouping.id contains $this)", among("resource.groupingId", "grouping.id")},
 		{"ig-2", "definition.resource.fhirVersion.all(%context.fhirVersion contains $this)",

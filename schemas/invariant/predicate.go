@@ -116,8 +116,8 @@ func contains(at, part string) predicate {
 }
 
 // longer is toString().length() >= least: false for what has extensions alone.
-func longer(at string, least int) predicate {
-	return text(at, func(s string) bool { return utf8.RuneCountInString(s) >= least })
+func longer(least int) predicate {
+	return text("", func(s string) bool { return utf8.RuneCountInString(s) >= least })
 }
 
 // number holds a condition against how a number compares with limit (-1, 0, 1); empty where there is no value.
@@ -151,9 +151,9 @@ func counts(condition func(n int) bool, at ...string) predicate {
 	}
 }
 
-func atMost(limit int) func(int) bool   { return func(n int) bool { return n <= limit } }
-func moreThan(limit int) func(int) bool { return func(n int) bool { return n > limit } }
-func exactly(want int) func(int) bool   { return func(n int) bool { return n == want } }
+func atMostOne(n int) bool            { return n <= 1 }
+func moreThanOne(n int) bool          { return n > 1 }
+func exactly(want int) func(int) bool { return func(n int) bool { return n == want } }
 
 // distinct is isDistinct() of the texts of the elements at the path.
 func distinct(at string) predicate {
@@ -174,11 +174,11 @@ type set struct {
 // add puts s into the set and tells whether it was not in it.
 func (t *set) add(s string) bool {
 	t.size++
-	switch {
-	case t.size == 1:
+	switch t.size {
+	case 1:
 		t.only = s
 		return true
-	case t.size == 2:
+	case 2:
 		t.all = map[string]bool{t.only: true}
 	}
 	if t.all[s] {

@@ -27,8 +27,8 @@ func questionnaireRules() []rule {
 		{"que-11", "answerOption.empty() or initial.empty()", or(absent("answerOption"), absent("initial"))},
 		// The sentence: if there are more than one enableWhen, enableBehavior must be specified.
 		{"que-12", "enableWhen.count() > 2 implies enableBehavior.exists()",
-			implies(counts(moreThan(1), "enableWhen"), exists("enableBehavior"))},
-		{"que-13", "repeats=true or initial.count() <= 1", or(is("repeats", "true"), counts(atMost(1), "initial"))},
+			implies(counts(moreThanOne, "enableWhen"), exists("enableBehavior"))},
+		{"que-13", "repeats=true or initial.count() <= 1", or(is("repeats", "true"), counts(atMostOne, "initial"))},
 		{"qrs-1", "(answer.exists() and item.exists()).not()", not(and(exists("answer"), exists("item")))},
 	}
 }

@@ -20,8 +20,8 @@ func elementDefinitionRules() []rule {
 			or(absent("contentReference"), and(absent("type"), absent("defaultValue[x]"), absent("fixed[x]"),
 				absent("pattern[x]"), absent("example"), absent("minValue[x]"), absent("maxValue[x]"), absent("maxLength"),
 				absent("binding")))},
-		{"eld-6", "fixed.empty() or (type.count() <= 1)", or(absent("fixed[x]"), counts(atMost(1), "type"))},
-		{"eld-7", "pattern.empty() or (type.count() <= 1)", or(absent("pattern[x]"), counts(atMost(1), "type"))},
+		{"eld-6", "fixed.empty() or (type.count() <= 1)", or(absent("fixed[x]"), counts(atMostOne, "type"))},
+		{"eld-7", "pattern.empty() or (type.count() <= 1)", or(absent("pattern[x]"), counts(atMostOne, "type"))},
 		{"eld-8", "pattern.empty() or fixed.empty()", or(absent("pattern[x]"), absent("fixed[x]"))},
 		// select() yields an answer for every type that has a code, so that this is never broken.
 		{"eld-11", "binding.empty() or type.code.empty() or type.select((code = 'code') or (code = 'Coding') or (code='CodeableConcept') or (code = 'Quantity') or (code = 'string') or (code = 'uri')).exists()",

@@ -13,7 +13,7 @@ func testingRules() []rule {
 		{"tst-4", "capability.required.exists() or capability.validated.exists()",
 			or(exists("capability.required"), exists("capability.validated"))},
 		{"tst-5 tst-6", "extension.exists() or (contentType.count() + expression.count() + headerField.count() + minimumId.count() + navigationLinks.count() + path.count() + requestMethod.count() + resource.count() + responseCode.count() + response.count() + validateProfileId.count() <=1)",
-			or(exists("extension"), counts(atMost(1), asserts...))},
+			or(exists("extension"), counts(atMostOne, asserts...))},
 		{"tst-7", "sourceId.exists() or (targetId.count() + url.count() + params.count() = 1) or (type.code in ('capabilities' |'search' | 'transaction' | 'history'))", oneTarget},
 		{"tst-8 tst-9", "sourceId.exists() or (targetId.count() + url.count() + params.count() = 1) or (type.code in ('capabilities' | 'search' | 'transaction' | 'history'))", oneTarget},
 		{"tst-10 tst-11", "compareToSourceId.empty() xor (compareToSourceExpression.exists() or compareToSourcePath.exists())",

@@ -289,7 +289,8 @@ func (s *Session) count(r *Rules, count int, isSlice bool) {
 	if isSlice {
 		what = s.sliceName(r)
 	}
-	code, details := fhir.CodeStructure, ""
+	code := fhir.CodeStructure
+	var details string
 	switch {
 	case count < r.Min && r.Min == 1:
 		code, details = fhir.CodeRequired, what+" is required by "+r.of
@@ -326,6 +327,7 @@ func (s *Session) invariant(i *boundInvariant, r *Rules, scope element.Scope, e 
 		if s.once(r.source + "#" + i.Key) {
 			s.report(issue{fhir.SeverityInformation, fhir.CodeInformational, i.Key, r.source}, "Not checked here: "+i.Human)
 		}
+	case invariant.Holds:
 	}
 }
 

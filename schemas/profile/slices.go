@@ -32,6 +32,7 @@ func (s *Session) assign(r *Rules, base int, scope element.Scope, it item, seq *
 			}
 		case unknown:
 			unclear = true
+		case out:
 		}
 		if at >= 0 && (slice.linked.url != "" || s.muted > 0) {
 			break

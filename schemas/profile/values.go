@@ -154,6 +154,7 @@ func (s *Session) binding(r *Rules, e element.Element) {
 		}
 	case terminology.Out:
 		s.outside(r, e)
+	case terminology.In:
 	}
 }
 
@@ -210,6 +211,7 @@ func (s *Session) member(valueSet string, e element.Element) terminology.Verdict
 				return terminology.In
 			case terminology.Unknown:
 				best = terminology.Unknown
+			case terminology.Out:
 			}
 		}
 		return best

@@ -38,7 +38,7 @@ type Finding struct {
 
 // Fails tells whether the document has an error.
 func (r Report) Fails() bool {
-	return slices.ContainsFunc(r.Findings, func(f Finding) bool { return f.Issue.Fails() })
+	return slices.ContainsFunc(r.Findings, func(f Finding) bool { return f.Fails() })
 }
 
 // Check holds a document against FHIR, what it claims, and profiles, canonical URLs.
