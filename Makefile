@@ -71,6 +71,10 @@ schemas: ## compile schemas/r4 and schemas/profiles anew: make schemas PACKAGES=
 	@test -n "$(PACKAGES)" || { echo "make schemas needs PACKAGES, such as hl7.fhir.r4.examples-4.0.1.tgz; see schemas/README.md"; exit 1; }
 	$(GO) run ./schemas/compile/cmd -out schemas $(foreach p,$(WITH),-with $(p)) $(PACKAGES)
 
+.PHONY: invalid
+invalid: ## make testdata/invalid anew, after the tables have changed
+	$(GO) run ./schemas/corpus
+
 .PHONY: bench
 bench: deps ## measure the whole server on this machine, about a minute; results also in build/bench.json
 	@$(GO) build -o $(BIN)/ ./infra/server ./infra/bench
