@@ -129,7 +129,10 @@ func TestKillLosesNothingAccepted(t *testing.T) {
 func TestKillLosesWithoutFlush(t *testing.T) {
 	dir, addresses := t.TempDir(), ports(t)
 	c := launch(t, dir, addresses)
-	connect(t, dir, "postgres", `alter system set synchronous_commit = off`)
+	// Nor may anything else write what a commit left in memory before the kill.
+	for _, setting := range []string{`synchronous_commit = off`, `wal_writer_delay = '10s'`, `wal_writer_flush_after = '1GB'`, `bgwriter_lru_maxpages = 0`} {
+		connect(t, dir, "postgres", `alter system set `+setting)
+	}
 	killPostgres(t, dir) // the next one obeys
 	c.await(t, "/health/ready")
 	for range 10 {
