@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"maps"
 	"net/http"
 	"net/url"
@@ -57,6 +58,9 @@ func (s *Server) referrals(w *fhirhttp.Response, r *http.Request) error {
 	ctx, cancel := context.WithTimeout(r.Context(), s.StoreTimeout)
 	defer cancel()
 	listed, err := s.Store.List(ctx, w.Principal.Org, q.List)
+	if errors.Is(err, postgres.ErrPlace) {
+		return fhir.NewError(fhir.CodeValue, "", "_page is from before the store was restored: begin again without it, and expect some that you have")
+	}
 	if err != nil {
 		return storeError(err)
 	}

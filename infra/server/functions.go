@@ -97,10 +97,10 @@ func (s *server) hostBootstraps(ctx context.Context, f *functions, storeURL stri
 	if err := errors.Join(err, err2, err3); err != nil {
 		return err
 	}
-	for _, route := range []string{"POST /fhir", "POST /fhir/{$}"} {
+	for _, route := range []string{"POST /fhir", "POST /fhir/{path...}"} {
 		f.api.Handle(route, lambdahost.HTTP(accept))
 	}
-	for _, route := range []string{"GET /fhir/{path...}", "POST /fhir/{type}/_search", "GET /referrals/{path...}"} {
+	for _, route := range []string{"GET /fhir/{path...}", "POST /fhir/{type}/_search", "GET /referrals", "GET /referrals/{path...}"} {
 		f.api.Handle(route, lambdahost.HTTP(read))
 	}
 	f.settle = settle.HandleSQS

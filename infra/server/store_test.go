@@ -82,6 +82,14 @@ func TestReferralTravelsThroughBootstraps(t *testing.T) {
 	if a := sender.get(t, "/health/ready"); a.status != http.StatusOK {
 		t.Errorf("/health/ready says %d %s, want 200", a.status, a.body)
 	}
+	if a := sender.get(t, "/referrals"); a.status != http.StatusOK || !strings.Contains(string(a.body), `"total":1`) {
+		t.Errorf("/referrals says %d %s, want the one that has settled", a.status, a.body)
+	}
+	for _, path := range []string{"/fhir/$validate", "/fhir/Bundle/$validate"} {
+		if a, err := sender.do(http.MethodPost, path, example(t, "cardiology-referral")); err != nil || a.status != http.StatusOK {
+			t.Errorf("%s says %d %s, %v, want 200", path, a.status, a.body, err)
+		}
+	}
 }
 
 // buildBootstraps builds the functions into dir as make run LAMBDA=1 does.

@@ -48,7 +48,8 @@ func ReadCapacity(ctx context.Context, url string) (Capacity, error) {
 	return c, reduce("read max_connections", err)
 }
 
-const capacitySQL = `select pg_postmaster_start_time()::text || coalesce(' ' || inet_server_port()::text, ''),
+// The same by socket or TCP, and whatever time zone the database or login has.
+const capacitySQL = `select extract(epoch from pg_postmaster_start_time())::text || ' ' || current_setting('port'),
 	current_setting('max_connections')::int,
 	current_setting('superuser_reserved_connections')::int + coalesce(current_setting('reserved_connections', true)::int, 0)`
 

@@ -24,6 +24,9 @@ func TestCapacity(t *testing.T) {
 	if diff := cmp.Diff(postgres.Capacity{Server: got.Server, Max: 100, Reserved: 3}, got); diff != "" || got.Server == "" {
 		t.Errorf("capacity of server %q (-want +got):\n%s", got.Server, diff)
 	}
+	if other, err := postgres.ReadCapacity(t.Context(), url+"&timezone=Australia/Sydney"); err != nil || other != got {
+		t.Errorf("in another time zone: got %v, %v, want %v", other, err, got)
+	}
 	for size, fits := range map[int32]bool{97: true, 98: false} {
 		db, err := postgres.Open(postgres.Config{URL: url, Role: postgres.RoleQuery, MaxConns: size})
 		if err != nil {

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"math"
 	"slices"
 	"strconv"
@@ -55,17 +56,21 @@ func ListedStates() []referral.State {
 	return []referral.State{referral.Completed, referral.Rejected, referral.Quarantined, referral.Cancelled}
 }
 
-// List returns what org may see of what l asks for: of each submission as much as Submission returns. Errors are those
-// of the package.
+// ErrPlace says that List.After is a place ahead of all that was ever written here: it was given out before the store
+// was restored into another PostgreSQL cluster, or to an earlier time. To go on from it would miss what settles now.
+var ErrPlace = errors.New("the place is of another store")
+
+// List returns what org may see of what l asks for: of each submission as much as Submission returns. Errors are
+// ErrPlace and those of the package.
 func (db *DB) List(ctx context.Context, org string, l List) (Listed, error) {
 	var listed Listed
-	var horizon int64
+	var horizon, newest int64
 	count, countArgs := l.countSQL(org)
 	page, pageArgs := l.pageSQL(org)
 	err := db.run(ctx, statement{org, count, countArgs, func(rows pgx.Rows) error {
 		for rows.Next() {
 			var counts []int64
-			if err := rows.Scan(&horizon, &counts); err != nil {
+			if err := rows.Scan(&horizon, &newest, &counts); err != nil {
 				return err
 			}
 			listed.count(counts)
@@ -89,11 +94,14 @@ func (db *DB) List(ctx context.Context, org string, l List) (Listed, error) {
 	if err != nil {
 		return Listed{}, reduce("list", err)
 	}
+	if l.After.Forward && l.After.Number >= horizon { // horizons only grow, and no place reaches that of its own time
+		return Listed{}, ErrPlace
+	}
 	if listed.More = len(listed.Submissions) > l.Count; listed.More {
 		listed.Submissions, listed.Places = listed.Submissions[:l.Count], listed.Places[:l.Count]
 	}
-	listed.Newer = endOf(horizon - 1)
-	if n := len(listed.Places); l.After.Forward && n > 0 && (listed.More || listed.Places[n-1].Number >= horizon) {
+	listed.Newer = endOf(newest)
+	if n := len(listed.Places); l.After.Forward && n > 0 && (listed.More || listed.Places[n-1].Number > newest) {
 		listed.Newer = listed.Places[n-1]
 	}
 	return listed, nil
@@ -121,6 +129,10 @@ func (l *Listed) count(counts []int64) {
 // horizonSQL is the oldest transaction that is still writing, in the whole cluster.
 const horizonSQL = `pg_snapshot_xmin(pg_current_snapshot())::text::int8`
 
+// newestSQL is the last transaction below the horizon that wrote something for $1. It is on disk. One that was rolled
+// back may not be: after a crash its number is given again, to what a follower of the horizon itself would miss.
+const newestSQL = `coalesce((select max(l.xid)` + listSQL + ` and l.xid < ` + horizonSQL + `), 0)`
+
 // listSQL is what a list is made of, with conditions behind it: the tenant rule first, which row-level security
 // repeats.
 const (
@@ -139,11 +151,11 @@ cross join lateral (
 ) s` + readableSQL
 )
 
-// countSQL returns the statement of the horizon and the counts, which come before the page: what the one has the
+// countSQL returns the statement of the horizon, what is newest below it and the counts, which come before the page: what the one has the
 // other has, too.
 func (l List) countSQL(org string) (string, []any) {
 	if l.After.Forward {
-		return `select ` + horizonSQL + `, '{}'::int8[]`, nil
+		return `select ` + horizonSQL + `, ` + newestSQL + `, '{}'::int8[]`, []any{org}
 	}
 	c := conditions{args: []any{org}}
 	where := l.where(&c)
@@ -151,7 +163,7 @@ func (l List) countSQL(org string) (string, []any) {
 	for _, state := range ListedStates() {
 		counts = append(counts, `(select count(*) from (select`+listSQL+stateSQL(state)+where+` limit `+strconv.Itoa(MaxListCount)+`) c)`)
 	}
-	return `select ` + horizonSQL + `, array[` + strings.Join(counts, `, `) + `]`, c.args
+	return `select ` + horizonSQL + `, ` + newestSQL + `, array[` + strings.Join(counts, `, `) + `]`, c.args
 }
 
 func (l List) pageSQL(org string) (string, []any) {

@@ -58,6 +58,9 @@ func ParseRegistry(document []byte) (*Keys, error) {
 	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
 		return nil, errors.New("the client registry goes on after its end")
 	}
+	if !exactNames(document) {
+		return nil, errors.New("the client registry has a member twice in one object, or in other letters than the known ones")
+	}
 	if len(registry.Clients) == 0 {
 		return nil, errors.New("the client registry has no clients")
 	}
@@ -73,6 +76,36 @@ func ParseRegistry(document []byte) (*Keys, error) {
 		names[c.Client] = true
 	}
 	return k, nil
+}
+
+// exactNames tells whether each member of document, which is JSON, has a known name that no other of its object has.
+// encoding/json takes names in any case, and of two that are alike a mixture: a client would get another's scopes.
+func exactNames(document []byte) bool {
+	decoder := json.NewDecoder(bytes.NewReader(document))
+	var exact func() bool
+	exact = func() bool {
+		token, _ := decoder.Token() // it has been decoded before
+		open, nested := token.(json.Delim)
+		if !nested {
+			return true
+		}
+		seen := map[any]bool{}
+		for decoder.More() {
+			if open == '{' {
+				name, _ := decoder.Token()
+				if seen[name] || !slices.Contains([]any{"clients", "org", "client", "keys", "scopes"}, any(name)) {
+					return false
+				}
+				seen[name] = true
+			}
+			if !exact() {
+				return false
+			}
+		}
+		_, err := decoder.Token() // the closing one
+		return err == nil
+	}
+	return exact()
 }
 
 var (
@@ -98,6 +131,9 @@ func (k *Keys) add(c registered) error {
 		digest, err := hex.DecodeString(key)
 		if err != nil || len(digest) != sha256.Size {
 			return errors.New("keys are not SHA-256 digests in hexadecimal")
+		}
+		if [sha256.Size]byte(digest) == sha256.Sum256(nil) {
+			return errors.New("keys has the digest of an empty API key")
 		}
 		if _, taken := k.clients[[sha256.Size]byte(digest)]; taken {
 			return errors.New("keys has one that is there already")

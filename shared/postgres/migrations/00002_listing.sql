@@ -1,5 +1,6 @@
 -- The list of referrals: who sees which submission, in the order of settling. Triggers complete it, so that what an
--- earlier release settles is listed, too.
+-- earlier release settles is listed, too. What has settled before follows in 00003: this one holds up readers and writers
+-- while it runs, and is over at once whatever there is in the tables.
 -- +goose Up
 
 -- FHIR dateTime of the resource that request names, as the sender wrote it. request may name other types now: a Task,
@@ -19,7 +20,7 @@ create table listing (
 	priority   text,                                      -- for who may read the resource that it is of
 	-- The transaction that wrote the row. Below the oldest one in flight nothing is added any more, whatever the clocks
 	-- said: that is how a follower misses nothing. Numbers are the cluster's own: where a dump is restored into
-	-- another one, every follower starts afresh, after "update listing set xid = 0".
+	-- another one, every follower starts afresh, after a superuser's "update listing set xid = 0".
 	xid        int8        not null default (pg_current_xact_id()::text::int8),
 	primary key (org, settled_at, d)
 );
@@ -58,19 +59,3 @@ $$;
 -- They fire when their statement has ended, and find the resources that were written by the same one.
 create trigger list_inserted after insert on submission for each row when (not new.listed) execute function list_submission();
 create trigger list_updated after update on submission for each row execute function list_submission();
-
--- What has settled before. Making the triggers holds up writers until the migration commits; the tables' owner is bound by
--- forced row-level security and has no policy, so that it is not forced for this moment.
-alter table submission no force row level security;
-alter table resource no force row level security;
-alter table listing no force row level security;
-insert into listing (org, settled_at, d, sender, state, priority)
-select o.org, s.settled_at, s.d, s.org, s.state,
-	case when o.org = s.org or exists (
-		select from resource r where r.id = split_part(s.request, '/', 2)::uuid and r.readers @> array[o.org]
-	) then s.priority end
-from submission s cross join unnest(array_append(s.readers, s.org)) o(org)
-on conflict do nothing;
-alter table submission force row level security;
-alter table resource force row level security;
-alter table listing force row level security;
