@@ -44,6 +44,10 @@ func Lookup(system string) (*System, bool) {
 	return s, ok
 }
 
+// IsHPIO tells whether value is a Healthcare Provider Identifier – Organisation: 16 digits from 800362, of which the
+// last is the check digit (AU Base au-hpio, inv-hpio-0 to -2).
+func IsHPIO(value string) bool { return len(systems[ns+"hi/hpio/1.0"].Check(value)) == 0 }
+
 // Check returns what is wrong with value, nothing for a good number. It is one problem at most: a number of 15
 // digits is not also told that its check digit is wrong.
 func (s *System) Check(value string) []Problem {

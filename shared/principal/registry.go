@@ -12,6 +12,8 @@ import (
 	"os"
 	"regexp"
 	"slices"
+
+	"github.com/ausbizconsulting/referral-fhir-server/schemas/identifier"
 )
 
 // DevelopmentClients is the name by which Open knows the development clients.
@@ -109,17 +111,19 @@ func exactNames(document []byte) bool {
 }
 
 var (
-	// orgPattern is an HPI-O (AU Base inv-hpio-1), whose check digit was the business of who registered it, or the
-	// deployment's operator.
-	orgPattern    = regexp.MustCompile(`^(800362\d{10}|operator)$`)
 	clientPattern = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,63}$`)
 	scopes        = []Scope{Submit, Read, Fill, Operate, Audit}
 )
 
+// operator is the organisation of who runs the deployment.
+const operator = "operator"
+
 func (k *Keys) add(c registered) error {
 	switch {
-	case !orgPattern.MatchString(c.Org):
-		return errors.New(`org is neither an HPI-O nor "operator"`)
+	case c.Org != operator && !identifier.IsHPIO(c.Org): // a mistyped one would be another's, now or later
+		return errors.New(`org is neither an HPI-O with its check digit nor "operator"`)
+	case c.Org == operator && slices.ContainsFunc(c.Scopes, func(s Scope) bool { return s != Operate && s != Audit }):
+		return errors.New("scopes of the operator are operate and audit: it sends and receives no referrals")
 	case !clientPattern.MatchString(c.Client):
 		return errors.New("client is not a name of 1 to 64 lower-case letters, digits and . _ -")
 	case len(c.Scopes) == 0 || slices.ContainsFunc(c.Scopes, func(s Scope) bool { return !slices.Contains(scopes, s) }):

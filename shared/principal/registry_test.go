@@ -62,6 +62,8 @@ func TestWrongRegistries(t *testing.T) {
 		"more":           {`{"clients": [` + good + `]} {}`, "goes on"},
 		"empty":          {`{}`, "no clients"},
 		"no HPI-O":       {`{"clients": [` + client("8003601566684455", "one", a, `"read"`) + `]}`, "clients[0].org"},
+		"check digit":    {`{"clients": [` + client("8003621566684456", "one", a, `"read"`) + `]}`, "clients[0].org"},
+		"operator reads": {`{"clients": [` + client("operator", "one", a, `"operate", "read"`) + `]}`, "clients[0].scopes"},
 		"no name":        {`{"clients": [` + client(org, "", a, `"read"`) + `]}`, "clients[0].client"},
 		"same name":      {`{"clients": [` + good + `, ` + client(org, "one", b, `"read"`) + `]}`, "clients[1].client"},
 		"no key":         {`{"clients": [` + client(org, "one", "", `"read"`) + `]}`, "clients[0].keys"},

@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/ausbizconsulting/referral-fhir-server/schemas/identifier"
 	"github.com/ausbizconsulting/referral-fhir-server/shared/fhir"
 )
 
@@ -124,25 +125,11 @@ func (r *resolver) resource(at place) (entry int, resource *fhir.Value) {
 
 const hpioSystem = "http://ns.electronichealth.net.au/id/hi/hpio/1.0"
 
-// hpio returns the value of an Identifier that is an HPI-O: 16 digits from 800362, the last a Luhn check digit (AU
-// Base au-hpio, inv-hpio-0 to -2). One with another check digit is a slip of the pen, and not anybody's.
-func hpio(identifier *fhir.Value) string {
-	value := identifier.Get("value").Text()
-	if identifier.Get("system").Text() != hpioSystem || len(value) != 16 || !strings.HasPrefix(value, "800362") {
-		return ""
-	}
-	sum := 0
-	for i := range len(value) {
-		digit := int(value[i]) - '0'
-		if digit < 0 || digit > 9 {
-			return ""
-		}
-		if i%2 == 0 { // every second digit from the right, of sixteen
-			digit *= 2
-		}
-		sum += digit/10 + digit%10
-	}
-	if sum%10 != 0 {
+// hpio returns the value of an Identifier that is an HPI-O. One with a wrong check digit is a slip of the pen, and not
+// anybody's.
+func hpio(id *fhir.Value) string {
+	value := id.Get("value").Text()
+	if id.Get("system").Text() != hpioSystem || !identifier.IsHPIO(value) {
 		return ""
 	}
 	return value
