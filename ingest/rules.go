@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/ausbizconsulting/referral-fhir-server/shared/fhir"
@@ -141,11 +142,11 @@ func addresseeRules(r *rules, bundle fhir.Bundle) {
 			request = i
 		}
 		addressed = addressed || len(addressees[i]) > 0
-		for _, reference := range referral.AddresseeReferences(entry.Resource) {
+		for j, reference := range referral.AddresseeReferences(entry.Resource) {
 			target := reference.Get("reference").Text()
 			_, resolves := links.Entry(i, target)
 			if target != "" && target[0] != '#' && !resolves && reference.Get("identifier") == nil {
-				r.fail("addressee", fhir.CodeNotFound, bundle.Expression(i, "resource"),
+				r.fail("addressee", fhir.CodeNotFound, bundle.Expression(i, "resource", addresseeElement(entry.Resource, j)),
 					"A performer or owner is an entry of the Bundle, contained, or named by its HPI-O: this one is none of them, and would not see the referral")
 			}
 		}
@@ -154,4 +155,12 @@ func addresseeRules(r *rules, bundle fhir.Bundle) {
 		r.add(fhir.SeverityWarning, "addressee", fhir.CodeBusinessRule, bundle.Expression(request, "resource", "performer"),
 			"Neither a performer nor a Task's owner is an organisation with an HPI-O: nobody but the sender will see this referral")
 	}
+}
+
+// addresseeElement is where the j-th of a resource's addressees stands in it.
+func addresseeElement(resource *fhir.Value, j int) string {
+	if resource.ResourceType() == "Task" {
+		return "owner"
+	}
+	return "performer[" + strconv.Itoa(j) + "]"
 }

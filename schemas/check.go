@@ -22,7 +22,8 @@ const maxIssues = 500
 // resource claims it, and an error where it is named.
 //
 // path is the FHIRPath by which issues name the resource, such as Bundle.entry[3].resource; "" stands for its type.
-// Issues come in the order of the document, about 500 at most; nil when there is nothing to say.
+// Issues come in the order of the document, then those of the profiles named and of the Bundle as a whole, about 500
+// at most of each, and one issue for one fault; nil when there is nothing to say.
 func (v *Validator) Check(resource *fhir.Value, path string, profiles ...string) []fhir.Issue {
 	if path == "" {
 		path = anyResource

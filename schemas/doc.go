@@ -6,5 +6,6 @@
 // where and why in FHIR's vocabulary, one issue for one fault, never the value found.
 //
 // It expects a document that passed fhir.Parse, which has dealt with nulls, empties, pairs of arrays and sizes. It
-// leaves invariants, profiles, terminology and references to the layers above.
+// asks package profile for the rules of the profiles that are claimed or named and of the extensions, and package
+// bundle for references and the referral as a whole; what a server accepts beyond that is left to ingest.
 package schemas

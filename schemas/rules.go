@@ -158,6 +158,7 @@ func (w *walk) claimed(v *fhir.Value) []*profile.Profile {
 		switch {
 		case w.full():
 			return held
+		case isType(items[i].Text(), v.ResourceType()):
 		case p == nil:
 			w.unknownProfile(i)
 		case !slices.Contains(held, p): // there are few hundred
@@ -205,6 +206,14 @@ func (w *walk) narratives() {
 	}
 }
 
+// isType tells the canonical URL of a type of resources itself, or of one that all are: a profile that asks what every
+// resource of the type is held against anyway. Its version is FHIR's.
+func isType(canonical, name string) bool {
+	url, version, _ := strings.Cut(canonical, "|")
+	typ, found := strings.CutPrefix(url, definitions)
+	return found && (typ == name || typ == "DomainResource" || typ == anyResource) && strings.HasPrefix("4.0.1", version)
+}
+
 // unknownProfile reports that the i-th profile that the current resource claims is not held here. It is never
 // fetched.
 func (w *walk) unknownProfile(i int) {
@@ -218,6 +227,9 @@ func (w *walk) unknownProfile(i int) {
 // requested holds the document's resource against profiles that the caller names.
 func (w *walk) requested(v *fhir.Value, profiles []string) {
 	for _, canonical := range profiles {
+		if isType(canonical, v.ResourceType()) {
+			continue
+		}
 		p := w.validator.profiles.Profile(canonical)
 		if p == nil {
 			w.issues = append(w.issues, fhir.Issue{
@@ -282,23 +294,37 @@ func defaultProfile(v *fhir.Value) string {
 }
 
 // once leaves out what was told already: a profile repeats the rules of the one it derives from, and what is known of
-// a number system may be a rule of the identifier's profile, too, which names the identifier and not its value.
+// a number system may be a rule of the identifier's profile, too, which names the identifier and not its value. Of one
+// fault that is an error here and a warning there the error is kept. What is said about a malformed value follows from
+// that, and is left out too.
 func once(issues []fhir.Issue) []fhir.Issue {
 	if len(issues) < 2 {
 		return issues
 	}
 	type fault struct{ expression, rule, details string }
-	told := make(map[fault]bool, len(issues))
+	told := make(map[fault]int, len(issues)) // place in kept
+	malformed := map[string]bool{}
 	kept := issues[:0]
 	for _, i := range issues {
+		if i.Rule == "" {
+			malformed[i.Expression] = malformed[i.Expression] || i.Code == fhir.CodeValue
+			kept = append(kept, i)
+			continue
+		}
+		if malformed[i.Expression] {
+			continue
+		}
 		key := fault{strings.TrimSuffix(i.Expression, ".value"), i.Rule, ""}
 		if i.Source == fhir.OwnRules || !strings.Contains(i.Rule, "-") { // no invariant: its key alone says little
 			key.details = i.Details
 		}
-		if i.Rule != "" && told[key] {
+		if at, found := told[key]; found {
+			if i.Fails() && !kept[at].Fails() {
+				kept[at] = i
+			}
 			continue
 		}
-		told[key] = true
+		told[key] = len(kept)
 		kept = append(kept, i)
 	}
 	return kept

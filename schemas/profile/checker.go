@@ -75,7 +75,7 @@ func (s *Session) Resource(scope element.Scope, resource *fhir.Value, at func() 
 	s.at, s.path, s.lenient = at, s.path[:0], lenient
 	if p.Type != resource.ResourceType() {
 		s.report(issue{fhir.SeverityError, fhir.CodeStructure, RuleProfile, p.URL},
-			"This resource claims "+p.Name+", which is a profile of "+p.Type)
+			p.Name+" is a profile of "+p.Type+", and this resource is of another type")
 	} else {
 		s.rules(p.rules(), scope, item{Element: element.Of(resource)})
 	}
@@ -272,7 +272,9 @@ func (s *Session) child(r *Rules, scope element.Scope, parent element.Element) {
 		s.path = s.path[:len(s.path)-1]
 	}
 	if !s.answered() {
-		s.count(r, count, false)
+		if count > 0 || !r.slicesTell() {
+			s.count(r, count, false)
+		}
 		if r.Slicing != nil {
 			s.sliceCounts(r, base)
 		}

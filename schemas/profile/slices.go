@@ -111,6 +111,15 @@ func (s *Session) sliceCounts(r *Rules, base int) {
 	}
 }
 
+// slicesTell tells that where no element is there, its slices say what is missing, and better.
+func (r *Rules) slicesTell() bool {
+	required := 0
+	for _, slice := range r.slices {
+		required += slice.Min
+	}
+	return r.Min > 0 && required >= r.Min
+}
+
 // sliceName is the name of a slice for a sentence: of an extension that of its definition.
 func (s *Session) sliceName(slice *Rules) string {
 	if len(slice.Profiles) == 1 {

@@ -73,7 +73,16 @@ func (s *Session) target(r *Rules, scope element.Scope, e element.Element) {
 	}
 	details := "What " + r.name() + " refers to must conform to " + targetNames(r.linked.targets)
 	if possible == 1 {
-		details = "What " + r.name() + " refers to must conform to " + last.Name + ": " + s.verdicts[claim{resource, last}].fault
+		key := claim{resource, last}
+		known := s.verdicts[key]
+		if s.muted == 0 && !s.lenient {
+			if known.told {
+				return // of a patient without a name one fault is told, and not one for each reference to it
+			}
+			known.told = true
+			s.verdicts[key] = known
+		}
+		details = "What " + r.name() + " refers to must conform to " + last.Name + ": " + known.fault
 	}
 	s.report(issue{fhir.SeverityError, fhir.CodeValue, RuleTarget, r.source}, details)
 }
@@ -122,10 +131,11 @@ type claim struct {
 	profile  *Profile
 }
 
-// judgement is whether a resource conforms to a profile, and if not, its first fault.
+// judgement is whether a resource conforms to a profile, and if not, its first fault, and whether that was told.
 type judgement struct {
 	conforms bool
 	fault    string
+	told     bool
 }
 
 // maxPending bounds how many resources are held against profiles because one refers to the next. What is behind them
@@ -153,7 +163,7 @@ func (s *Session) conforms(scope element.Scope, resource *fhir.Value, p *Profile
 	s.path = nil
 	fault := s.fault(func() { s.rules(p.rules(), scope, item{Element: element.Of(resource)}) })
 	s.path = path
-	s.verdicts[key] = judgement{fault == "", fault}
+	s.verdicts[key] = judgement{conforms: fault == "", fault: fault}
 	return fault == ""
 }
 

@@ -1,0 +1,4 @@
+package schemas
+
+// Once is once.
+var Once = once
