@@ -100,7 +100,9 @@ func (v *validation) fromParameters(parameters []fhir.Value) {
 		case "resource":
 			v.resource = p.Get("resource")
 		case "mode":
-			v.mode = p.Get("valueCode").Text()
+			if v.mode = p.Get("valueCode").Text(); v.mode == "" {
+				v.mode = "not a code" // refused as any other that is unknown
+			}
 		case "profile":
 			for _, name := range []string{"valueUri", "valueCanonical"} {
 				if canonical := p.Get(name).Text(); canonical != "" {

@@ -36,7 +36,8 @@ type Config struct {
 	// Packages are tables of further profiles, as package compile makes them. A profile that is built in stays as it is.
 	Packages []fs.FS
 	// Defaults is for the parties and requests of a new referral that claim no known profile: they are held against
-	// those of Australia; "" means Warn.
+	// those of Australia; "" means Warn. What another resource claims binds its targets in any mode: a Condition that
+	// claims AU Core needs a patient who conforms to AU Core.
 	Defaults Mode
 	// Base is the URL of this server's FHIR interface, such as https://referrals.example/fhir: a reference to another
 	// server is told from one to this; "" lets any URL be this server's.

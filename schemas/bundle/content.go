@@ -23,6 +23,9 @@ func (w *walk) scheme(v *fhir.Value) {
 	case "file", "gopher":
 		w.fail(own("url-scheme"), fhir.CodeValue, elementName(w.root.ResourceType(), v.Name()),
 			"A URL of this scheme leads into the computer that reads it, and to nothing that was sent")
+	case "javascript", "vbscript", "data":
+		w.fail(own("url-scheme"), fhir.CodeSecurity, elementName(w.root.ResourceType(), v.Name()),
+			"A URL of this scheme is a program or a document in disguise; what is sent stands in Attachment.data or a Binary")
 	}
 }
 

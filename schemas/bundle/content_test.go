@@ -115,6 +115,8 @@ func TestURLSchemes(t *testing.T) {
 		{"attachment", `{"resourceType":"Media","content":{"url":"file:///etc/passwd"}}`, []string{"error value Media.content.url url-scheme"}},
 		{"endpoint", `{"resourceType":"Endpoint","address":"gopher://127.0.0.1"}`, []string{"error value Endpoint.address url-scheme"}},
 		{"extension", `{"resourceType":"Patient","extension":[{"url":"urn:x","valueUri":"file:x"}]}`, []string{"error value Patient.extension[0].value url-scheme"}},
+		{"script", `{"resourceType":"Media","content":{"url":"JavaScript:alert(1)"}}`, []string{"error security Media.content.url url-scheme"}},
+		{"document in disguise", `{"resourceType":"Patient","extension":[{"url":"urn:x","valueUrl":"data:text/html,x"}]}`, []string{"error security Patient.extension[0].value url-scheme"}},
 		{"internal, never fetched", `{"resourceType":"Endpoint","address":"http://169.254.169.254/latest"}`, nil},
 		{"words", `{"resourceType":"Condition","note":[{"text":"file:///x was lost"}],"code":{"text":"file:x"}}`, nil},
 	} {
