@@ -184,6 +184,9 @@ func (w *walk) containing(v *fhir.Value) {
 	}
 }
 
+// fhirVersion is that of the types (FHIR R4).
+const fhirVersion = "4.0.1"
+
 // narrativeRule is the key of the rule that a resource should have a narrative.
 const narrativeRule = "dom-6"
 
@@ -211,7 +214,7 @@ func (w *walk) narratives() {
 func isType(canonical, name string) bool {
 	url, version, _ := strings.Cut(canonical, "|")
 	typ, found := strings.CutPrefix(url, definitions)
-	return found && (typ == name || typ == "DomainResource" || typ == anyResource) && strings.HasPrefix("4.0.1", version)
+	return found && (typ == name || typ == "DomainResource" || typ == anyResource) && strings.HasPrefix(fhirVersion, version)
 }
 
 // unknownProfile reports that the i-th profile that the current resource claims is not held here. It is never

@@ -23,9 +23,10 @@ type validateCommand struct {
 // Help is printed by validate --help.
 func (*validateCommand) Help() string {
 	return "Holds FHIR R4 resources in JSON against the standard, the profiles they claim and the rules of this server, " +
-		"as POST /fhir/$validate does; whether a server takes a Bundle as a submission, its mode create tells. It works offline. A file that ends in .ndjson, and standard " +
-		"input, hold one resource after another. With --json it prints a line for each document and one with the " +
-		"summary. Exit status 1 when a document has an error; warnings are no errors."
+		"as POST /fhir/$validate does; whether a server takes a Bundle as a submission, its mode create tells. It works " +
+		"offline. A file that ends in .ndjson, and standard input, hold one resource after another. With --json it " +
+		"prints a line for each document and one with the summary. Exit status 1 when a document has an error; " +
+		"warnings are no errors."
 }
 
 // printer prints what was found.
