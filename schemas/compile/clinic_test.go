@@ -37,6 +37,7 @@ func TestPackageOfAnOperator(t *testing.T) {
 		{"slice that must be there", `"code":"3457005"`, `"code":"1"`, "error required ServiceRequest.category cardinality"},
 		{"code that is excluded", `"code":"infectious"`, `"code":"visa"`,
 			"error code-invalid ServiceRequest.extension[0].value binding"},
+		{"rule of the package's own", `StructureDefinition/urgency-reason"`, `StructureDefinition/another"`, "error invariant ServiceRequest clinic-1"},
 		{"maximum length", `"value":"R-1"`, `"value":"R-1234567890123"`, "error too-long ServiceRequest.identifier[0].value max-length"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
