@@ -116,6 +116,15 @@ func TestListPagesMissNoneAndRepeatNone(t *testing.T) {
 		settleAt(t, url, db, n/4, submission(t, sender, n)) // several at one instant
 		want = append(want, n)
 	}
+	for deadline := time.Now().Add(30 * time.Second); ; { // others may be writing in the same cluster, and followers wait for them
+		listed, err := db.List(t.Context(), sender, postgres.List{Count: len(want), After: postgres.Place{Forward: true, Number: 1}})
+		if err != nil || time.Now().After(deadline) {
+			t.Fatalf("a follower sees %d of %d, %v", len(listed.Submissions), len(want), err)
+		}
+		if len(listed.Submissions) == len(want) {
+			break
+		}
+	}
 	for _, count := range []int{1, 4, 23} {
 		for direction, l := range map[string]postgres.List{
 			"newest first": {Count: count}, "forward": {Count: count, After: postgres.Place{Forward: true, Number: 1}},
