@@ -64,7 +64,14 @@ func launchEarly(t *testing.T, dir string, ports [3]string) *child {
 	if err := c.Start(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { c.Process.Kill(); c.Wait() })
+	t.Cleanup(func() {
+		c.Process.Kill()
+		c.Wait()
+		// Its PostgreSQL learns of that, and writes until it has ended.
+		for deadline := time.Now().Add(10 * time.Second); len(usersOf(t, dir)) > 0 && time.Now().Before(deadline); {
+			time.Sleep(20 * time.Millisecond)
+		}
+	})
 	c.client = client{"http://" + ports[0], "dev-sender"}
 	c.await(t, "/health/live")
 	return c
