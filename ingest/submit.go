@@ -16,15 +16,8 @@ import (
 
 // submit accepts a Bundle (FHIR R4 async.html; RFC 9110 §15.3.3, 202 Accepted).
 func (s *Server) submit(w *fhirhttp.Response, r *http.Request) error {
-	p, err := s.Authenticate(r)
+	p, err := s.admit(w, r)
 	if err != nil {
-		return err
-	}
-	w.Principal = p
-	if err := p.Allow(principal.Submit); err != nil {
-		return err
-	}
-	if err := fhirhttp.CheckAccept(r); err != nil {
 		return err
 	}
 	key, err := idempotencyKey(r)
@@ -67,6 +60,19 @@ func (s *Server) submit(w *fhirhttp.Response, r *http.Request) error {
 		Details: "Accepted. Follow the URL in Content-Location until the submission has settled.",
 	})))
 	return nil
+}
+
+// admit returns who calls, if they may submit and can read what this server answers.
+func (s *Server) admit(w *fhirhttp.Response, r *http.Request) (principal.Principal, error) {
+	p, err := s.Authenticate(r)
+	if err != nil {
+		return p, err
+	}
+	w.Principal = p
+	if err := p.Allow(principal.Submit); err != nil {
+		return p, err
+	}
+	return p, fhirhttp.CheckAccept(r)
 }
 
 // send puts m on the queue; where it is too large, its body is kept first and the message claims it.

@@ -7,7 +7,6 @@ import (
 
 	"github.com/ausbizconsulting/referral-fhir-server/shared/fhir"
 	"github.com/ausbizconsulting/referral-fhir-server/shared/fhirhttp"
-	"github.com/ausbizconsulting/referral-fhir-server/shared/principal"
 )
 
 // validation is what a call of $validate asks for (FHIR R4 resource-operation-validate.html).
@@ -21,15 +20,7 @@ type validation struct {
 // kept. What the gate refuses is no resource: 400, as for a submission. With mode create a Bundle is also held
 // against what this server accepts as a submission.
 func (s *Server) validate(w *fhirhttp.Response, r *http.Request) error {
-	p, err := s.Authenticate(r)
-	if err != nil {
-		return err
-	}
-	w.Principal = p
-	if err := p.Allow(principal.Submit); err != nil {
-		return err
-	}
-	if err := fhirhttp.CheckAccept(r); err != nil {
+	if _, err := s.admit(w, r); err != nil {
 		return err
 	}
 	query, err := url.ParseQuery(r.URL.RawQuery)
