@@ -32,6 +32,8 @@ const (
 	CodeNotSupported  Code = "not-supported"
 	CodeDuplicate     Code = "duplicate"
 	CodeNotFound      Code = "not-found"
+	CodeDeleted       Code = "deleted"
+	CodeMultiple      Code = "multiple-matches"
 	CodeTooLong       Code = "too-long"
 	CodeCodeInvalid   Code = "code-invalid"
 	CodeExtension     Code = "extension"

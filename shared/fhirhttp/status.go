@@ -17,6 +17,8 @@ var statuses = map[fhir.Code]int{
 	fhir.CodeSecurity:     http.StatusUnprocessableEntity,
 	fhir.CodeForbidden:    http.StatusForbidden,
 	fhir.CodeNotFound:     http.StatusNotFound,
+	fhir.CodeDeleted:      http.StatusGone,
+	fhir.CodeMultiple:     http.StatusPreconditionFailed,
 	fhir.CodeConflict:     http.StatusConflict,
 	fhir.CodeDuplicate:    http.StatusConflict,
 	fhir.CodeTooLong:      http.StatusRequestEntityTooLarge,

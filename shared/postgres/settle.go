@@ -32,8 +32,11 @@ type Settlement struct {
 	Patient    string // Patient/id
 	Service    string // what is asked for or told, in the sender's words
 	Priority   string
-	Authored   string     // FHIR R4 dateTime as the sender wrote it
-	Outcome    string     // OperationOutcome, or empty
+	Authored   string            // FHIR R4 dateTime as the sender wrote it
+	Outcome    string            // OperationOutcome, or empty
+	Answers    []referral.Answer // of each entry, or one for the whole request; nil: Resources say it all, which were created
+	Return     referral.Return
+	Awaited    bool       // whether to tell those who wait that it has settled
 	Resources  []Resource // in the order of the Bundle's entries; at most MaxResources
 	Content    []byte     // the body as received, compressed
 	Encoding   string

@@ -18,14 +18,16 @@ type Submission struct {
 	State      referral.State
 	SettledAt  time.Time
 	Attempts   int
-	Readers    []string // organisations that any of it is addressed to; for one of them itself alone
-	BundleType string
-	Patient    string   // Patient/id; this and the next three may be empty, and are for who may not read what they are of
-	Service    string   // what is asked for or told, in the sender's words
-	Priority   string   // FHIR R4 request-priority
-	Authored   string   // FHIR R4 dateTime as the sender wrote it
-	Resources  []string // Type/id/_history/version, in the order of the Bundle's entries; for a reader those it may read
-	Outcome    string   // OperationOutcome, or empty; for the sender alone
+	Readers    []string          // organisations that any of it is addressed to; for one of them itself alone
+	BundleType string            // or the interaction: create, update, patch or delete
+	Patient    string            // Patient/id; this and the next three may be empty, and are for who may not read what they are of
+	Service    string            // what is asked for or told, in the sender's words
+	Priority   string            // FHIR R4 request-priority
+	Authored   string            // FHIR R4 dateTime as the sender wrote it
+	Resources  []string          // Type/id/_history/version, in the order of the Bundle's entries; for a reader those it may read
+	Outcome    string            // OperationOutcome, or empty; this and the next two are for the sender alone
+	Answers    []referral.Answer // as in Settlement
+	Return     referral.Return
 }
 
 // The parts of a statement that returns submissions s: maySee is the tenant rule for the organisation $1, which

@@ -19,14 +19,16 @@ type Message struct {
 	ID          string           // submission id: proves D and the time of acceptance for Request.Org
 	Client      string           // who sent it, within the organisation
 	Request     referral.Request // what identifies it
-	Type        string           // Bundle.type
+	Type        string           // Bundle.type; of a single resource the interaction: create, update, patch or delete
 	AcceptedAt  time.Time        // UTC, whole milliseconds
 	RequestID   string
-	TraceParent string // W3C Trace Context, or empty
-	Encoding    string // of Body: "zstd"
-	Size        int    // bytes of the body as received
-	Body        []byte // the body as received, compressed; nil while it is claimed
-	Claim       string // key of the object that holds Body, where that is too large for the queue; else empty
+	TraceParent string          // W3C Trace Context, or empty
+	Return      referral.Return // what the sender wants to see of what was written
+	Awaited     bool            // whether somebody waits for the settlement and is to be told of it
+	Encoding    string          // of Body: "zstd"
+	Size        int             // bytes of the body as received
+	Body        []byte          // the body as received, compressed; nil while it is claimed
+	Claim       string          // key of the object that holds Body, where that is too large for the queue; else empty
 }
 
 // ErrIntegrity says that a body is not the one that was accepted.
@@ -84,8 +86,9 @@ func (m *Message) Content() ([]byte, error) {
 // Unpack returns what a zstd-compressed body was made of.
 func Unpack(packed []byte) ([]byte, error) { return decoder.DecodeAll(packed, nil) }
 
-// envelopeVersion is written; this and every earlier one is read. Its golden files are in testdata/envelopes.
-const envelopeVersion = 1
+// envelopeVersion is written; this and every earlier one is read. Golden files are in testdata/envelopes. Version 1
+// knew nothing but Bundles whose entries are created: a processor that knows no other would create what is to be updated.
+const envelopeVersion = 2
 
 type envelope struct {
 	Version     int       `json:"v"`
@@ -102,6 +105,8 @@ type envelope struct {
 	ContentType string    `json:"contentType"`
 	RequestID   string    `json:"requestId"`
 	TraceParent string    `json:"traceParent,omitempty"`
+	Return      string    `json:"return,omitempty"`
+	Awaited     bool      `json:"awaited,omitempty"`
 	SHA256      []byte    `json:"sha256"`
 	Encoding    string    `json:"encoding"`
 	Size        int       `json:"size"`
@@ -115,7 +120,7 @@ func (m *Message) Encode() (string, error) {
 		Version: envelopeVersion, ID: m.ID, Org: m.Request.Org, Client: m.Client, AcceptedAt: m.AcceptedAt.UnixMilli(),
 		Type: m.Type, KeyKind: string(m.Request.KeyKind), Key: []byte(m.Request.Key), Method: m.Request.Method,
 		URL: []byte(m.Request.URL), ContentType: m.Request.ContentType, RequestID: m.RequestID, TraceParent: m.TraceParent,
-		SHA256: m.Request.SHA256[:], Encoding: m.Encoding, Size: m.Size, Body: m.Body, Claim: m.Claim,
+		Return: string(m.Return), Awaited: m.Awaited, SHA256: m.Request.SHA256[:], Encoding: m.Encoding, Size: m.Size, Body: m.Body, Claim: m.Claim,
 	}
 	for i, condition := range m.Request.Conditions {
 		e.Conditions[i] = []byte(condition)
@@ -145,7 +150,7 @@ func Decode(s string) (*Message, error) {
 	}
 	m := &Message{
 		ID: e.ID, Client: e.Client, Type: e.Type, AcceptedAt: time.UnixMilli(e.AcceptedAt).UTC(),
-		RequestID: e.RequestID, TraceParent: e.TraceParent, Encoding: e.Encoding, Size: e.Size, Body: e.Body, Claim: e.Claim,
+		RequestID: e.RequestID, TraceParent: e.TraceParent, Return: referral.Return(e.Return), Awaited: e.Awaited, Encoding: e.Encoding, Size: e.Size, Body: e.Body, Claim: e.Claim,
 		Request: referral.Request{
 			Org: e.Org, KeyKind: referral.KeyKind(e.KeyKind), Key: string(e.Key), Method: e.Method, URL: string(e.URL),
 			ContentType: e.ContentType, SHA256: [32]byte(e.SHA256),
