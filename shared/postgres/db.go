@@ -64,7 +64,7 @@ func (db *DB) Ready(ctx context.Context) error {
 	return reduce("ready", db.pool.Ping(ctx))
 }
 
-// statement is a query on behalf of an organisation; read is given its rows.
+// statement is a query on behalf of an organisation; read is given its rows, nil: there is nothing to read.
 type statement struct {
 	org   string
 	query string
@@ -102,6 +102,10 @@ func (db *DB) run(ctx context.Context, statements ...statement) error {
 }
 
 func readAll(results pgx.BatchResults, read func(pgx.Rows) error) error {
+	if read == nil {
+		_, err := results.Exec()
+		return err
+	}
 	rows, err := results.Query()
 	if err != nil {
 		return err

@@ -2,7 +2,10 @@ package postgres
 
 import (
 	"context"
+	"encoding/hex"
+	"encoding/json"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -37,60 +40,81 @@ type Settlement struct {
 	Answers    []referral.Answer // of each entry, or one for the whole request; nil: Resources say it all, which were created
 	Return     referral.Return
 	Awaited    bool       // whether to tell those who wait that it has settled
+	Shares     []Share    // of resources that others come to read through it; for Revise
 	Resources  []Resource // in the order of the Bundle's entries; at most MaxResources
 	Content    []byte     // the body as received, compressed
 	Encoding   string
 	SHA256     [32]byte // of the body as received
 }
 
-// Resource is the first version of a resource.
+// Resource is a version that a settlement writes.
 type Resource struct {
-	ID      referral.UUID
-	Type    string
-	Readers []string
-	Meta    string  // the sender's members of meta as JSON text without braces
-	Content string  // the members beside resourceType, id and meta, likewise
-	Keys    []int64 // search.Index
+	ID       referral.UUID
+	Type     string
+	Readers  []string
+	Meta     string    // the sender's members of meta as JSON text without braces
+	Content  string    // the members beside resourceType, id and meta, likewise
+	Keys     []int64   // search.Index
+	Version  int       // 0: 1. For Revise; as is what follows
+	Deleted  bool      // the version says that the resource is deleted
+	Replaces *Replaced // the version that is there now; nil: none is
 }
 
-// settleSQL writes a settlement in one statement, or nothing when its submission is settled already. The block of
-// vids is taken from the database's clock and a sequence, so that no two settlements share one whatever the clocks
-// of the processors say. Keys of the index are hashes: those of one resource may be equal.
-const settleSQL = `
+// Replaced is what the index has of a version that another one replaces.
+type Replaced struct {
+	VID  int64
+	Keys []int64
+}
+
+// The parts of a statement that writes a settlement, or nothing when its submission is settled already. The block of
+// vids is taken from the database's clock and a sequence, so that no two settlements share one whatever the clocks of
+// the processors say. Keys of the index are hashes: those of one resource may be equal.
+const (
+	submissionPart = `
 with s as (
 	insert into submission (org, d, accepted_at, key_kind, key, client, request_id, state, settled_at, attempts,
-		readers, bundle_type, request, patient, service, priority, resources, outcome, content, encoding, sha256, authored, listed)
+		readers, bundle_type, request, patient, service, priority, resources, outcome, content, encoding, sha256, authored, listed,
+		answers, "return")
 	values ($1, $2, $3, $4, $5, $6, $7, $8, date_trunc('milliseconds', clock_timestamp()), $9,
-		$10, $11, nullif($12, ''), nullif($13, ''), nullif($14, ''), nullif($15, ''), $16, nullif($17, ''), $18, $19, $20, nullif($28, ''), true)
+		$10, $11, nullif($12, ''), nullif($13, ''), nullif($14, ''), nullif($15, ''), $16, nullif($17, ''), $18, $19, $20, nullif($21, ''), true,
+		nullif($22, ''), nullif($23, ''))
 	on conflict (org, d) do update set
 		accepted_at = excluded.accepted_at, state = excluded.state, settled_at = excluded.settled_at,
 		attempts = excluded.attempts, readers = excluded.readers, request = excluded.request,
 		patient = excluded.patient, service = excluded.service, priority = excluded.priority,
-		authored = excluded.authored, resources = excluded.resources, outcome = excluded.outcome
+		authored = excluded.authored, resources = excluded.resources, outcome = excluded.outcome,
+		answers = excluded.answers, "return" = excluded."return"
 		where submission.state = 'quarantined'
 	returning settled_at
-), b as (
-	select settled_at,
-		(((extract(epoch from settled_at) * 1000)::int8 - 1577836800000) << 22) | ((nextval('vid_block') & 4095) << 10) as vid
-	from s
-), r as (
-	insert into resource (id, type, org, readers, version, last_updated, vid, meta, content)
-	select u.id, u.type, $1, string_to_array(u.readers, ','), 1, b.settled_at, b.vid + u.position - 1, u.meta, u.content
-	from b, unnest($21::uuid[], $22::text[], $23::text[], $24::text[], $25::text[])
-		with ordinality as u(id, type, readers, meta, content, position)
-), i as (
-	insert into idx (h, vid)
-	select u.h, b.vid + u.position from b, unnest($26::int8[], $27::int8[]) as u(h, position)
-	on conflict do nothing
 ), l as (
 	insert into listing (org, settled_at, d, sender, state, priority)
-	select u.org, s.settled_at, $2, $1, $8, nullif(u.priority, '') from s, unnest($29::text[], $30::text[]) as u(org, priority)
+	select u.org, s.settled_at, $2, $1, $8, nullif(u.priority, '') from s, unnest($24::text[], $25::text[]) as u(org, priority)
 	on conflict do nothing
 ), a as (
 	insert into audit (org, readers, client, action, outcome, entity)
 	select $1, $10, $6, 'C', case $8 when 'completed' then '0' else '4' end, 'submission/' || encode($2, 'hex') from s
-)
+), b as (
+	select settled_at,
+		(((extract(epoch from settled_at) * 1000)::int8 - 1577836800000) << 22) | ((nextval('vid_block') & 4095) << 10) as vid
+	from s
+), i as (
+	insert into idx (h, vid)
+	select u.h, b.vid + u.position from b, unnest($26::int8[], $27::int8[]) as u(h, position)
+	on conflict do nothing
+)`
+
+	createPart = `, r as (
+	insert into resource (id, type, org, readers, version, last_updated, vid, meta, content, accepted_at)
+	select u.id, u.type, $1, string_to_array(u.readers, ','), 1, b.settled_at, b.vid + u.position - 1, u.meta, u.content, $3
+	from b, unnest($28::uuid[], $29::text[], $30::text[], $31::text[], $32::text[])
+		with ordinality as u(id, type, readers, meta, content, position)
+)`
+
+	settledPart = `
 select count(*) from s`
+
+	settleSQL = submissionPart + createPart + settledPart
+)
 
 // Settle writes the settlements in one transaction and one round trip and reports of each whether it did: false says
 // that its submission is settled already, and nothing was written of it. An *Error with Constraint "submission_key"
@@ -98,13 +122,12 @@ select count(*) from s`
 // after ErrUnavailable or a context's error it may be. Calling it again is safe.
 func (db *DB) Settle(ctx context.Context, settlements ...*Settlement) (settled []bool, err error) {
 	settled = make([]bool, len(settlements))
-	statements := make([]statement, len(settlements))
+	var statements []statement
 	for i, s := range settlements {
-		statements[i] = statement{s.Org, settleSQL, s.args(), func(rows pgx.Rows) error {
-			count, err := pgx.CollectExactlyOneRow(rows, pgx.RowTo[int64])
-			settled[i] = count == 1
-			return err
-		}}
+		statements = append(statements, statement{s.Org, settleSQL, s.args(), readSettled(&settled[i])})
+		if s.Awaited {
+			statements = append(statements, s.notice())
+		}
 	}
 	if err := db.run(ctx, statements...); err != nil {
 		return nil, reduce("settle", err)
@@ -112,21 +135,45 @@ func (db *DB) Settle(ctx context.Context, settlements ...*Settlement) (settled [
 	return settled, nil
 }
 
+// readSettled reads settledPart into settled.
+func readSettled(settled *bool) func(pgx.Rows) error {
+	return func(rows pgx.Rows) error {
+		count, err := pgx.CollectExactlyOneRow(rows, pgx.RowTo[int64])
+		*settled = count == 1
+		return err
+	}
+}
+
+// channel is where Await listens.
+const channel = "settled"
+
+// notice tells those who wait, when the transaction commits. It is not for every settlement: PostgreSQL commits
+// transactions with a notice one after the other.
+func (s *Settlement) notice() statement {
+	return statement{s.Org, `select pg_notify($1, $2)`, []any{channel, s.Org + " " + hex.EncodeToString(s.Digest[:])}, nil}
+}
+
 // args are those of settleSQL.
 func (s *Settlement) args() []any {
 	n := len(s.Resources)
 	ids, types, readers := make([][16]byte, n), make([]string, n), make([]string, n)
-	metas, contents, versions := make([]string, n), make([]string, n), make([]string, n)
-	var keys, positions []int64
+	metas, contents := make([]string, n), make([]string, n)
 	for i, r := range s.Resources {
 		ids[i], types[i], readers[i] = r.ID, r.Type, strings.Join(r.Readers, ",")
 		metas[i], contents[i] = r.Meta, r.Content
-		versions[i] = r.Type + "/" + r.ID.String() + "/_history/1"
+	}
+	return append(s.submissionArgs(), ids, types, readers, metas, contents)
+}
+
+// submissionArgs are those of submissionPart.
+func (s *Settlement) submissionArgs() []any {
+	var keys, positions []int64
+	for i, r := range s.Resources {
 		for _, key := range r.Keys {
 			keys, positions = append(keys, key), append(positions, int64(i))
 		}
 	}
-	if n > 0 {
+	if len(s.Resources) > 0 {
 		for _, org := range append([]string{s.Org}, s.Readers...) {
 			keys, positions = append(keys, search.ListHash(org)), append(positions, 0)
 		}
@@ -134,9 +181,44 @@ func (s *Settlement) args() []any {
 	seers, priorities := s.listing()
 	return []any{
 		s.Org, s.Digest[:], s.AcceptedAt, s.KeyKind, s.Key[:], s.Client, s.RequestID, s.State, s.Attempts,
-		nonNil(s.Readers), s.BundleType, s.Request, s.Patient, s.Service, s.Priority, versions, s.Outcome, s.Content, s.Encoding, s.SHA256[:],
-		ids, types, readers, metas, contents, keys, positions, s.Authored, seers, priorities,
+		nonNil(s.Readers), s.BundleType, s.Request, s.Patient, s.Service, s.Priority, s.versions(), s.Outcome, s.Content, s.Encoding, s.SHA256[:],
+		s.Authored, s.answers(), string(s.Return), seers, priorities, keys, positions,
 	}
+}
+
+// versions are the names of those that the submission wrote or found.
+func (s *Settlement) versions() []string {
+	if s.Answers == nil {
+		names := make([]string, len(s.Resources))
+		for i, r := range s.Resources {
+			names[i] = r.Name()
+		}
+		return names
+	}
+	names := []string{}
+	for _, a := range s.Answers {
+		if a.Version != "" && !a.Read {
+			names = append(names, a.Version)
+		}
+	}
+	return names
+}
+
+// Name is Type/id/_history/version.
+func (r Resource) Name() string {
+	return r.Type + "/" + r.ID.String() + "/_history/" + strconv.Itoa(max(r.Version, 1))
+}
+
+// answers returns the answers as JSON, or "".
+func (s *Settlement) answers() string {
+	if s.Answers == nil {
+		return ""
+	}
+	b, err := json.Marshal(s.Answers)
+	if err != nil {
+		panic("postgres: an answer has nothing that cannot be encoded: " + err.Error())
+	}
+	return string(b)
 }
 
 // listing returns who sees the submission in a list, and in step with them the priority as far as they may know it:

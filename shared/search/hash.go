@@ -47,6 +47,10 @@ func ReferenceHash(resourceType, param, target string) int64 {
 	return referenceKey.key(h)
 }
 
+// LockHash is the number of a lock on what the parts name: two that differ may have one number, and then wait for each
+// other without need.
+func LockHash(parts ...string) int64 { return int64(hash(append([]string{"lock"}, parts...)...)) }
+
 // ListHash is the index key under which an organisation's submissions are listed.
 func ListHash(org string) int64 { return listKey.key(hash("list", org)) }
 
