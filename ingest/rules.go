@@ -129,7 +129,7 @@ func isConditional(reference string) bool {
 // be told later. That it names no organisation at all is the sender's business, and worth a warning.
 func addresseeRules(r *rules, bundle fhir.Bundle) {
 	links := bundle.Links()
-	addressees, err := referral.Addressees(bundle, links)
+	addressees, err := referral.Addressees(bundle, links, nil)
 	if e, ok := errors.AsType[*fhir.Error](err); ok {
 		for _, i := range e.Issues {
 			r.fail("addressee", i.Code, i.Expression, i.Details)

@@ -86,7 +86,7 @@ func (p *Processor) limited(ctx context.Context, f func(context.Context) error) 
 func (p *Processor) settleTogether(ctx context.Context, deliveries []*delivery) {
 	var prepared []*delivery
 	for _, d := range deliveries {
-		if d.settlement != nil && !slices.ContainsFunc(prepared, d.sameSubmission) {
+		if d.settlement != nil && d.settlement.plan == nil && !slices.ContainsFunc(prepared, d.sameSubmission) {
 			prepared = append(prepared, d)
 		}
 	}
@@ -138,7 +138,7 @@ func (p *Processor) report(ctx context.Context, deliveries []*delivery) (events.
 		}
 		reported[d.record.MessageId] = true
 		response.BatchItemFailures = append(response.BatchItemFailures, events.SQSBatchItemFailure{ItemIdentifier: d.record.MessageId})
-		backingOff.Go(func() { p.backOff(ctx, d.record) })
+		backingOff.Go(func() { p.backOff(ctx, d) })
 	}
 	return response, nil
 }
@@ -146,7 +146,10 @@ func (p *Processor) report(ctx context.Context, deliveries []*delivery) (events.
 // tell logs and counts one delivery.
 func (p *Processor) tell(ctx context.Context, d *delivery) {
 	outcome, level := string(d.state), slog.LevelInfo
-	if d.err != nil {
+	switch {
+	case errors.Is(d.err, errUnderWay):
+		outcome, level = "failed", slog.LevelInfo // in its time
+	case d.err != nil:
 		outcome, level = "failed", slog.LevelError
 	}
 	took, age := time.Since(d.start), time.Duration(0)
@@ -171,20 +174,28 @@ const (
 	backOffBase = 2 * time.Second
 	backOffCap  = 15 * time.Minute
 
+	// Of a message that needs what another one creates, which is likely just being delivered.
+	underWayBase = time.Second
+	underWayCap  = 15 * time.Second
+
 	backOffTimeout = 400 * time.Millisecond // for the queue to take it
 )
 
-func (p *Processor) backOff(ctx context.Context, record *events.SQSMessage) {
+func (p *Processor) backOff(ctx context.Context, d *delivery) {
 	if p.Delay == nil {
 		return
 	}
-	delay := min(backOffBase<<min(receiveCount(record)-1, 20), backOffCap)
+	base, limit := backOffBase, backOffCap
+	if errors.Is(d.err, errUnderWay) {
+		base, limit = underWayBase, underWayCap
+	}
+	delay := min(base<<min(receiveCount(d.record)-1, 20), limit)
 	delay = delay/2 + rand.N(delay/2)
 	// Also after the batch's time has run out: without it the message waits for the queue's longer time-out. But not
 	// for long: Lambda has kept no more than half a second for it.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), backOffTimeout)
 	defer cancel()
-	if err := p.Delay(ctx, record.ReceiptHandle, delay); err != nil {
+	if err := p.Delay(ctx, d.record.ReceiptHandle, delay); err != nil {
 		p.Log.LogAttrs(ctx, slog.LevelWarn, "back-off", slog.String("error", err.Error()))
 	}
 }

@@ -52,11 +52,15 @@ func TestHandleSQSReportsWhatDidNotSettle(t *testing.T) {
 	}
 }
 
-// storeFunc is a Store.
+// storeFunc is a Store of creates.
 type storeFunc func(context.Context, ...*postgres.Settlement) ([]bool, error)
 
 func (f storeFunc) Settle(ctx context.Context, s ...*postgres.Settlement) ([]bool, error) {
 	return f(ctx, s...)
+}
+
+func (f storeFunc) Revise(context.Context, *postgres.Settlement, postgres.Lookup, func(*postgres.Found) error) (bool, error) {
+	return false, errors.New("asked to revise")
 }
 
 // batch returns an event of n different messages, m0 to m(n-1), the first of them twice.

@@ -3,6 +3,7 @@ package processor
 import (
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/ausbizconsulting/referral-fhir-server/shared/fhir"
@@ -11,51 +12,194 @@ import (
 	"github.com/ausbizconsulting/referral-fhir-server/shared/search"
 )
 
-// build makes the resources of the settlement and its summary out of the body. An *fhir.Error rejects it.
-func (s *settlement) build(keys *referral.Keys) error {
-	document, err := fhir.Parse(s.body, "Bundle", fhir.Limits{})
+// complete fills in the settlement with what the requests have come to.
+func (t *transaction) complete() error {
+	for i := range t.places {
+		if err := t.resolve(i); err != nil {
+			if err = t.fail(i, err); err != nil {
+				return err
+			}
+		}
+	}
+	l := t.newLinks()
+	addressees, err := referral.Addressees(t.bundle, t.links, t.stored)
 	if err != nil {
 		return err
 	}
-	bundle := fhir.AsBundle(document)
-	if len(bundle.Entries) > postgres.MaxResources {
-		return fhir.NewError(fhir.CodeTooCostly, "Bundle.entry", "The Bundle has more entries than one submission may")
-	}
-	ids, names := make([]referral.UUID, len(bundle.Entries)), make([]string, len(bundle.Entries))
-	for i, entry := range bundle.Entries {
-		if entry.Resource.ResourceType() == "" {
-			return fhir.NewError(fhir.CodeRequired, bundle.Expression(i, "resource"), "The entry has no resource")
+	readers := t.readers(l, addressees)
+	s := t.settlement
+	s.begin()
+	for i, w := range t.written() {
+		if w == nil {
+			continue
 		}
-		ids[i] = keys.ResourceID(s.Org, s.Digest, s.AcceptedAt, i)
-		names[i] = entry.Resource.ResourceType() + "/" + ids[i].String()
-	}
-	l := newLinks(bundle, names)
-	addressees, err := referral.Addressees(bundle, l.Links)
-	if err != nil {
-		return err
-	}
-	readers := l.readers(addressees, s.Org)
-	s.Resources = make([]postgres.Resource, len(bundle.Entries))
-	for i, entry := range bundle.Entries {
-		rename := func(text string) string { return l.rename(i, text) }
-		replace := func(name, text string) (string, bool) { return replaceLink(name, text, rename) }
-		slices.Sort(readers[i]) // the same at every delivery
-		s.Resources[i] = postgres.Resource{
-			ID: ids[i], Type: entry.Resource.ResourceType(), Readers: readers[i],
-			Meta:    entry.Resource.Get("meta").Members(replace, "versionId", "_versionId", "lastUpdated", "_lastUpdated"),
-			Content: entry.Resource.Members(replace, "resourceType", "id", "_id", "meta"),
-			Keys:    search.Index(entry.Resource, rename),
+		r, err := t.build(i, w, l)
+		if err != nil {
+			return err
 		}
+		r.Readers = readers[w.id]
+		s.Resources = append(s.Resources, r)
+		s.Readers = append(s.Readers, r.Readers...)
+		delete(readers, w.id)
 	}
-	s.Readers = union(readers)
-	s.summarize(bundle, l)
+	s.Shares = t.shares(readers)
+	slices.Sort(s.Readers)
+	s.Readers = slices.Compact(s.Readers)
+	s.summarize(t.bundle, l)
+	if !slices.ContainsFunc(t.requests, func(r *request) bool { return r == nil || !r.isPlain() }) && !t.anyFailed() {
+		return nil
+	}
+	for _, place := range t.places {
+		s.Answers = append(s.Answers, place.answer)
+	}
 	return nil
 }
 
-func union(lists [][]string) []string {
-	all := slices.Concat(lists...)
-	slices.Sort(all)
-	return slices.Compact(all)
+func (t *transaction) anyFailed() bool {
+	return slices.ContainsFunc(t.places, func(p placeOf) bool { return p.failed })
+}
+
+// written returns, in step with the entries, what each writes, or nil.
+func (t *transaction) written() []*state {
+	written := make([]*state, len(t.places))
+	for _, s := range t.states {
+		if s.writer >= 0 {
+			written[s.writer] = s
+		}
+	}
+	return written
+}
+
+// build returns the version that entry i writes.
+func (t *transaction) build(i int, s *state, l *links) (postgres.Resource, error) {
+	r := postgres.Resource{ID: s.id, Type: s.typ, Version: s.number, Deleted: !s.live}
+	if s.stored != nil && !s.stored.Deleted {
+		before, err := fhir.Parse(s.stored.JSON(), s.typ, fhir.Limits{})
+		if err != nil {
+			return r, err
+		}
+		asStored := func(reference string) string { return reference }
+		r.Replaces = &postgres.Replaced{VID: s.stored.VID, Keys: search.Index(before, asStored)}
+	}
+	if s.live {
+		rename := func(text string) string { return l.rename(i, text) }
+		replace := func(name, text string) (string, bool) { return replaceLink(name, text, rename) }
+		r.Meta = s.resource.Get("meta").Members(replace, "versionId", "_versionId", "lastUpdated", "_lastUpdated")
+		r.Content = s.resource.Members(replace, "resourceType", "id", "_id", "meta")
+		r.Keys = search.Index(s.resource, rename)
+	}
+	return r, nil
+}
+
+// resolve finds what the conditional references of entry i lead to, and that what a request must not lack is there.
+func (t *transaction) resolve(i int) (err error) {
+	s := t.places[i].state
+	if s == nil || s.writer != i || !s.live {
+		return nil
+	}
+	if len(t.references) > 0 {
+		s.resource.Walk(t.expression(i, "resource"), func(name, path string, v *fhir.Value) {
+			index, conditional := t.references[v.Text()]
+			if _, known := t.names[v.Text()]; err != nil || name != "reference" || !conditional || known {
+				return
+			}
+			var found []*state
+			if found, err = t.meeting(index, &t.conditions[index]); err != nil {
+				return
+			}
+			if len(found) != 1 {
+				err = fhir.NewError(fhir.CodeMultiple, path, "A conditional reference finds exactly one resource; this one finds "+strconv.Itoa(len(found)))
+				return
+			}
+			t.names[v.Text()] = found[0].name()
+		})
+	}
+	if err != nil {
+		return err
+	}
+	return t.checkReferences(i, s.resource)
+}
+
+// needed are the references of a request that a referral cannot do without.
+var needed = map[string][]string{
+	"ServiceRequest":       {"subject", "requester", "performer"},
+	"Task":                 {"for", "focus", "owner", "requester"},
+	"CommunicationRequest": {"subject", "requester", "recipient"},
+}
+
+// checkReferences holds that what a request names by its place on this server is there. What a document, message or
+// collection refers to outside of itself is where that came from.
+func (t *transaction) checkReferences(i int, resource *fhir.Value) error {
+	if t.bundle.Type != "transaction" && t.bundle.Type != "batch" {
+		return nil
+	}
+	for _, element := range needed[resource.ResourceType()] {
+		v := resource.Get(element)
+		references := []*fhir.Value{v}
+		if v.Kind() == fhir.Array {
+			references = nil
+			for j := range v.Items() {
+				references = append(references, &v.Items()[j])
+			}
+		}
+		for j, reference := range references {
+			text := reference.Get("reference").Text()
+			if _, ok := t.links.Entry(i, text); ok || reference.Get("identifier") != nil || t.isHere(text) {
+				continue
+			}
+			if id, ok := t.here(text); ok {
+				if err := t.underWay(id); err != nil {
+					return err
+				}
+			}
+			place := element
+			if v.Kind() == fhir.Array {
+				place += "[" + strconv.Itoa(j) + "]"
+			}
+			return (&fhir.Error{Issues: []fhir.Issue{{
+				Severity: fhir.SeverityError, Code: fhir.CodeNotFound, Rule: "reference-here", Source: fhir.OwnRules,
+				Expression: t.expression(i, "resource", place),
+				Details:    "The reference leads to nothing in this submission or on this server that this client may read",
+			}}})
+		}
+	}
+	return nil
+}
+
+// isHere tells that a reference does not name a resource of this server, or one that is there.
+func (t *transaction) isHere(reference string) bool {
+	target, ok := fhir.ParseTarget(t.processor.local(reference))
+	if !ok || target.ID == "" {
+		return true
+	}
+	id, err := referral.ParseUUID(target.ID)
+	if err != nil {
+		return false
+	}
+	if s, ok := t.states[id]; ok && s.writer >= 0 {
+		return s.live && s.typ == target.Type
+	}
+	return t.found.Reached[id].Type == target.Type
+}
+
+// stored returns the resource of this server with a name Type/id as far as it leads to an organisation, or nil.
+func (t *transaction) stored(name string) *fhir.Value {
+	id, ok := t.here(name)
+	if !ok {
+		return nil
+	}
+	if s, ok := t.states[id]; ok && s.live && s.resource != nil {
+		return s.resource
+	}
+	r, ok := t.found.Reached[id]
+	if !ok || r.Content == "" {
+		return nil
+	}
+	resource, err := fhir.Parse(postgres.Version{Type: r.Type, ID: id.String(), Content: r.Content}.JSON(), r.Type, fhir.Limits{})
+	if err != nil {
+		return nil
+	}
+	return resource
 }
 
 // replaceLink gives a string of a stored resource: a link to an entry of the Bundle becomes one to the resource

@@ -6,27 +6,20 @@ import (
 	"github.com/ausbizconsulting/referral-fhir-server/shared/fhir"
 )
 
-// links is the graph of a Bundle: which entry a text leads to, and what its resource is called once it is stored.
+// links tells what a text in an entry leads to once everything is stored.
 type links struct {
 	*fhir.Links
-	names []string // Type/id as stored, in step with the entries
-	next  [][]int  // the entries that each one refers to
+	names       []string          // Type/id as stored, in step with the entries; empty: it is no resource any more
+	conditional map[string]string // of conditional references
+	local       func(reference string) string
 }
 
-func newLinks(bundle fhir.Bundle, names []string) *links {
-	l := &links{Links: bundle.Links(), names: names, next: make([][]int, len(bundle.Entries))}
-	for i, entry := range bundle.Entries {
-		seen := map[int]bool{}
-		entry.Resource.Strings(func(name string, s *fhir.Value) {
-			if !mayLink(name) {
-				return
-			}
-			url, _, _ := strings.Cut(s.Text(), "#")
-			if to, ok := l.Entry(i, url); ok && !seen[to] {
-				seen[to] = true
-				l.next[i] = append(l.next[i], to)
-			}
-		})
+func (t *transaction) newLinks() *links {
+	l := &links{Links: t.links, names: make([]string, len(t.places)), conditional: t.names, local: t.processor.local}
+	for i, place := range t.places {
+		if place.state != nil {
+			l.names[i] = place.state.name()
+		}
 	}
 	return l
 }
@@ -41,55 +34,22 @@ func mayLink(name string) bool {
 	return true
 }
 
-// rename returns the stored name of what text, standing in entry from, leads to, its fragment kept; or text itself.
+// rename returns the stored name of what text, standing in entry from, leads to, its fragment kept; or text itself,
+// without this server's base.
 func (l *links) rename(from int, text string) string {
 	url, fragment, found := strings.Cut(text, "#")
 	i, ok := l.Entry(from, url)
 	if !ok {
-		return text
+		if name, ok := l.conditional[text]; ok {
+			return name
+		}
+		return l.local(text)
 	}
-	if found {
+	switch {
+	case l.names[i] == "":
+		return text
+	case found:
 		return l.names[i] + "#" + fragment
 	}
 	return l.names[i]
-}
-
-// readers returns, in step with the entries, the organisations other than the sender that may read each resource:
-// an addressee reads what is addressed to it and all that this reaches. Each organisation visits an entry once.
-func (l *links) readers(addressees [][]string, sender string) [][]string {
-	starts := map[string][]int{}
-	for i, orgs := range addressees {
-		for _, org := range orgs {
-			if org != sender {
-				starts[org] = append(starts[org], i)
-			}
-		}
-	}
-	readers := make([][]string, len(addressees))
-	for org, entries := range starts {
-		for _, i := range l.reached(entries) {
-			readers[i] = append(readers[i], org)
-		}
-	}
-	return readers
-}
-
-// reached returns the given entries and those that they refer to, directly and indirectly, each once.
-func (l *links) reached(entries []int) []int {
-	seen, queue := make([]bool, len(l.next)), []int(nil)
-	visit := func(i int) {
-		if !seen[i] {
-			seen[i] = true
-			queue = append(queue, i)
-		}
-	}
-	for _, i := range entries {
-		visit(i)
-	}
-	for at := 0; at < len(queue); at++ {
-		for _, i := range l.next[queue[at]] {
-			visit(i)
-		}
-	}
-	return queue
 }

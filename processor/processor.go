@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net/url"
+	"strings"
 	"time"
 
 	"github.com/ausbizconsulting/referral-fhir-server/shared/fhir"
@@ -17,6 +19,13 @@ type Store interface {
 	// Settle writes all settlements in one transaction; of one whose submission is settled already it writes nothing
 	// and says false.
 	Settle(ctx context.Context, settlements ...*postgres.Settlement) (settled []bool, err error)
+	// Revise settles what depends on the store: decide completes s with what the look-up found, perhaps several times.
+	Revise(ctx context.Context, s *postgres.Settlement, l postgres.Lookup, decide func(*postgres.Found) error) (settled bool, err error)
+}
+
+// Checker finds what is wrong with a resource; path is its FHIRPath.
+type Checker interface {
+	Check(v *fhir.Value, path string, profiles ...string) []fhir.Issue
 }
 
 // Blobs returns what was too large for the queue.
@@ -30,6 +39,13 @@ type Config struct {
 	Blobs Blobs // nil: a message that claims its body fails
 	Keys  *referral.Keys
 	Log   *slog.Logger // nil: discard
+
+	Schemas Checker  // of what comes out of a patch
+	BaseURL *url.URL // of this server's resources, without /fhir; nil: absolute references are others'
+	// CreationWindow is how long what creates a resource may be on its way after it was accepted: until then a request
+	// that needs the resource is delivered again. 0: 5 minutes; negative: nothing is ever on its way.
+	CreationWindow time.Duration
+	Now            func() time.Time // nil: time.Now
 
 	// Delay makes a message that failed visible again after d; nil leaves that to the queue's own time-out.
 	Delay       func(ctx context.Context, receiptHandle string, d time.Duration) error
@@ -50,6 +66,12 @@ func New(c Config) *Processor {
 	if c.ItemTimeout == 0 {
 		c.ItemTimeout = 10 * time.Second
 	}
+	if c.CreationWindow == 0 {
+		c.CreationWindow = 5 * time.Minute
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
 	if c.Observe == nil {
 		c.Observe = func(string, time.Duration, time.Duration) {}
 	}
@@ -62,36 +84,78 @@ var ErrForged = errors.New("the message does not prove its origin")
 // Known is the outcome of a delivery whose submission an earlier one has settled.
 const Known referral.State = "known"
 
-// prepare proves where m comes from and makes all that it will leave in the store.
+// base is the URL that references to this server's resources begin with, or "".
+func (p *Processor) base() string {
+	if p.BaseURL == nil {
+		return ""
+	}
+	return p.BaseURL.JoinPath("fhir/").String()
+}
+
+// local returns a reference without this server's base.
+func (p *Processor) local(reference string) string {
+	if base := p.base(); base != "" && strings.HasPrefix(reference, base) {
+		return reference[len(base):]
+	}
+	return reference
+}
+
+// prepare proves where m comes from and makes all that it will leave in the store, as far as that does not depend on
+// what the store has.
 func (p *Processor) prepare(ctx context.Context, m *queue.Message, attempts int) (*settlement, error) {
 	if err := p.claim(ctx, m); err != nil {
 		return nil, err
 	}
-	s, err := p.settlement(m, attempts)
+	s, body, err := p.settlement(m, attempts)
 	if err != nil {
 		return nil, err
 	}
-	if err := s.build(p.Keys); err != nil {
-		rejection := rejected(err)
-		if rejection == nil {
-			return nil, err // nothing half built may settle
+	plan, err := p.read(m, s, body)
+	if err == nil {
+		if lookup, depends := plan.lookup(); depends {
+			s.plan, s.lookup = plan, lookup
+			return s, nil
 		}
-		s.reject(rejection)
+		err = plan.decide(&postgres.Found{})
+	}
+	if err := s.rejectFor(err); err != nil {
+		return nil, err // nothing half built may settle
 	}
 	return s, nil
 }
 
+// rejectFor makes a rejection of s when err is the reason for one, and returns any other error.
+func (s *settlement) rejectFor(err error) error {
+	rejection := rejected(err)
+	if rejection == nil {
+		return err
+	}
+	s.reject(rejection)
+	return nil
+}
+
 // write settles s alone. What the store refuses for good settles as rejected.
 func (p *Processor) write(ctx context.Context, s *settlement) (referral.State, error) {
-	settled, err := p.Store.Settle(ctx, s.Settlement)
+	settled, err := p.settle(ctx, s)
 	if rejection := rejected(err); rejection != nil && s.State == referral.Completed {
 		s.reject(rejection)
-		settled, err = p.Store.Settle(ctx, s.Settlement)
+		s.plan = nil
+		settled, err = p.settle(ctx, s)
 	}
 	if err != nil {
 		return "", err
 	}
-	return s.outcome(settled[0]), nil
+	return s.outcome(settled), nil
+}
+
+func (p *Processor) settle(ctx context.Context, s *settlement) (settled bool, err error) {
+	if s.plan != nil {
+		return p.Store.Revise(ctx, s.Settlement, s.lookup, func(found *postgres.Found) error {
+			return s.rejectFor(s.plan.decide(found))
+		})
+	}
+	all, err := p.Store.Settle(ctx, s.Settlement)
+	return err == nil && all[0], err
 }
 
 // outcome is the state that s has come to, or Known when an earlier delivery had settled it.
@@ -115,37 +179,46 @@ func (p *Processor) claim(ctx context.Context, m *queue.Message) (err error) {
 }
 
 // settlement proves that m is genuine and whole and returns what is known before its content is looked at.
-func (p *Processor) settlement(m *queue.Message, attempts int) (*settlement, error) {
-	body, err := m.Content()
+func (p *Processor) settlement(m *queue.Message, attempts int) (s *settlement, body []byte, err error) {
+	body, err = m.Content()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	digest := p.Keys.Digest(m.Request)
 	proof, err := p.Keys.Verify(m.Request.Org, m.ID)
 	if err != nil || proof.Digest != digest || !proof.AcceptedAt.Equal(m.AcceptedAt) {
-		return nil, ErrForged
+		return nil, nil, ErrForged
 	}
-	return &settlement{
+	s = &settlement{
 		Settlement: &postgres.Settlement{
 			Org: m.Request.Org, Client: m.Client, Digest: digest, AcceptedAt: m.AcceptedAt, RequestID: m.RequestID,
 			KeyKind: m.Request.KeyKind, Key: m.Request.KeyHash(digest), State: referral.Completed, Attempts: attempts,
 			BundleType: m.Type, Content: m.Body, Encoding: m.Encoding, SHA256: m.Request.SHA256,
+			Return: m.Return, Awaited: m.Awaited,
 		},
-		body: body,
-	}, nil
+	}
+	return s, body, nil
 }
 
 // settlement is a postgres.Settlement in the making.
 type settlement struct {
 	*postgres.Settlement
-	body []byte
+	plan   *plan // what completes it once lookup is answered; nil: it is complete
+	lookup postgres.Lookup
+}
+
+// begin takes back what an earlier look at the store has led to.
+func (s *settlement) begin() {
+	s.State, s.Outcome, s.Answers = referral.Completed, "", nil
+	s.Resources, s.Readers, s.Shares = nil, nil, nil
+	s.Request, s.Patient, s.Service, s.Priority, s.Authored = "", "", "", "", ""
 }
 
 // reject leaves of the settlement that it was refused, and why.
 func (s *settlement) reject(e *fhir.Error) {
-	s.State, s.Outcome = referral.Rejected, string(fhir.Outcome(e.Issues))
-	s.Resources, s.Readers = nil, nil
-	s.Request, s.Patient, s.Service, s.Priority, s.Authored = "", "", "", "", ""
+	s.begin()
+	answer := answerTo(e)
+	s.State, s.Outcome, s.Answers = referral.Rejected, string(answer.Outcome), []referral.Answer{answer}
 }
 
 // rejected returns the reason why the same message can never settle, or nil when err is none.

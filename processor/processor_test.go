@@ -16,6 +16,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/ausbizconsulting/referral-fhir-server/processor"
+	"github.com/ausbizconsulting/referral-fhir-server/schemas"
 	"github.com/ausbizconsulting/referral-fhir-server/shared/blob"
 	"github.com/ausbizconsulting/referral-fhir-server/shared/postgres"
 	"github.com/ausbizconsulting/referral-fhir-server/shared/postgres/pgtest"
@@ -51,7 +52,7 @@ func newFixture(t testing.TB) *fixture {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &fixture{Processor: processor.New(processor.Config{Store: db, Keys: keys}), keys: keys, url: url}
+	return &fixture{Processor: processor.New(processor.Config{Store: db, Keys: keys, Schemas: schemas.New(schemas.Config{})}), keys: keys, url: url}
 }
 
 // message is what ingest makes of body.

@@ -277,7 +277,10 @@ func TestListHasWhatAnEarlierReleaseSettled(t *testing.T) {
 	before := one[string](t, url, read)
 	for _, statement := range []string{
 		`drop function list_submission cascade`, `drop table listing`,
-		`alter table submission drop column authored, drop column listed`, `delete from goose_db_version where version_id > 1`,
+		`drop policy update_resource on resource`, `drop policy delete_resource on resource`,
+		`drop policy cancel_submission on submission`, `drop policy cancel_quarantined on submission`,
+		`alter table resource drop column accepted_at`, `alter table history drop column accepted_at, drop column deleted`,
+		`alter table submission drop column authored, drop column listed, drop column answers, drop column "return"`, `delete from goose_db_version where version_id > 1`,
 	} {
 		execute(t, url, statement)
 	}

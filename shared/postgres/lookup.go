@@ -14,10 +14,9 @@ import (
 
 // Lookup is what a settlement depends on.
 type Lookup struct {
-	// Locks are numbers that no other settlement of the organisation may hold meanwhile: who asks for the same condition,
-	// or writes what would meet it, has them in common. All is one for every number there is.
-	Locks []int64
-	All   bool
+	// Keys are those of the index that the settlement may write (search.Index), as far as conditions of others may lead to
+	// them: who looks for what another is about to write waits for it, and finds it.
+	Keys []int64
 	// Write are resources that are written by their id, and Conditions what others are found by, to be written or not:
 	// both are locked until the settlement ends, as far as they are the organisation's.
 	Write      []referral.UUID

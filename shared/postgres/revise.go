@@ -168,18 +168,30 @@ func release(conn *pgxpool.Conn) {
 	conn.Release()
 }
 
-// lock takes the locks in the order of their numbers, which is the same for all: first whether all of the
-// organisation's are meant, then the submission itself and what l names.
+// maxLocks bounds what one settlement takes of the server's table of locks.
+const maxLocks = 500
+
+// lock takes the locks in the order of their numbers, which is the same for all: first the organisation's, alone where
+// there are too many others, then the submission's and those of what conditions of l look for and of what it writes.
+// Keys that differ in a token's system have one lock, since a condition may leave that open.
 func (l Lookup) lock(org string, d referral.Digest) statement {
 	all := search.LockHash("all", org)
 	keys := []int64{search.LockHash("submission", org, string(d[:]))}
-	if !l.All {
-		for _, n := range l.Locks {
-			keys = append(keys, search.LockHash("condition", org, strconv.FormatInt(n, 10)))
+	for _, key := range l.Keys {
+		keys = append(keys, search.LockHash("key", org, strconv.FormatInt(search.WithoutSystem(key), 10)))
+	}
+	for _, c := range l.Conditions {
+		for _, r := range c.Ranges {
+			keys = append(keys, search.LockHash("key", org, strconv.FormatInt(search.WithoutSystem(r.Low), 10)))
 		}
 	}
 	slices.Sort(keys)
-	return statement{org, lockSQL, []any{append([]int64{all}, slices.Compact(keys)...), all, l.All}, nil}
+	keys = slices.Compact(keys)
+	alone := len(keys) > maxLocks
+	if alone {
+		keys = nil
+	}
+	return statement{org, lockSQL, []any{append([]int64{all}, keys...), all, alone}, nil}
 }
 
 // reviseArgs are those of reviseSQL.

@@ -14,14 +14,18 @@ const MaxAddressees = 50
 
 // Addressees returns, in step with the entries of b, the HPI-Os of the organisations that each is addressed to: those
 // behind a ServiceRequest's performers and a Task's owner. Time is linear in b. An *fhir.Error says that an entry
-// names, or the Bundle is addressed to, more than MaxAddressees.
-func Addressees(b fhir.Bundle, links *fhir.Links) ([][]string, error) {
-	r := resolver{bundle: b, links: links, known: map[place]string{}}
+// names, or the Bundle is addressed to, more than MaxAddressees. stored returns the resource, by its name Type/id, that
+// a reference to none of the entries leads to, or nil; a nil stored knows none.
+func Addressees(b fhir.Bundle, links *fhir.Links, stored func(name string) *fhir.Value) ([][]string, error) {
+	if stored == nil {
+		stored = func(string) *fhir.Value { return nil }
+	}
+	r := resolver{bundle: b, links: links, stored: stored, known: map[place]string{}}
 	addressees, all := make([][]string, len(b.Entries)), map[string]bool{}
 	for i, entry := range b.Entries {
 		references := AddresseeReferences(entry.Resource)
 		for _, reference := range references[:min(len(references), MaxAddressees)] {
-			if org := r.organization(i, reference, 3); org != "" {
+			if org := r.organization(holder{i, entry.Resource}, reference, 3); org != "" {
 				addressees[i] = append(addressees[i], org)
 				all[org] = true
 			}
@@ -54,9 +58,15 @@ func AddresseeReferences(resource *fhir.Value) []*fhir.Value {
 	return nil
 }
 
-// place is a reference in an entry.
+// holder is the resource that a reference stands in: that of an entry, or a stored one.
+type holder struct {
+	entry    int // -1: it is stored
+	resource *fhir.Value
+}
+
+// place is a reference in a holder.
 type place struct {
-	entry     int
+	holder    *fhir.Value
 	reference string
 }
 
@@ -64,30 +74,32 @@ type place struct {
 type resolver struct {
 	bundle fhir.Bundle
 	links  *fhir.Links
+	stored func(name string) *fhir.Value
 	known  map[place]string
 }
 
-// organization returns the HPI-O of the organisation that a Reference in entry from leads to, at most steps further
+// organization returns the HPI-O of the organisation that a Reference in from leads to, at most steps further
 // references away, or "".
-func (r *resolver) organization(from int, reference *fhir.Value, steps int) string {
+func (r *resolver) organization(from holder, reference *fhir.Value, steps int) string {
 	if org := hpio(reference.Get("identifier")); org != "" {
 		return org
 	}
-	at := place{from, reference.Get("reference").Text()}
+	text := reference.Get("reference").Text()
+	at := place{from.resource, text}
 	if org, ok := r.known[at]; ok {
 		return org
 	}
 	org := ""
-	if entry, resource := r.resource(at); resource != nil && steps > 0 {
-		org = r.organizationOf(entry, resource, steps-1)
+	if in, resource := r.resource(from, text); resource != nil && steps > 0 {
+		org = r.organizationOf(in, resource, steps-1)
 	}
 	r.known[at] = org
 	return org
 }
 
 // organizationOf returns the HPI-O of an Organization, of the one of a PractitionerRole, or of the one behind a
-// HealthcareService, that is entry or contained in it.
-func (r *resolver) organizationOf(entry int, resource *fhir.Value, steps int) string {
+// HealthcareService, that is in's or contained in it.
+func (r *resolver) organizationOf(in holder, resource *fhir.Value, steps int) string {
 	switch resource.ResourceType() {
 	case "Organization":
 		identifiers := resource.Get("identifier").Items()
@@ -97,30 +109,33 @@ func (r *resolver) organizationOf(entry int, resource *fhir.Value, steps int) st
 			}
 		}
 	case "PractitionerRole":
-		return r.organization(entry, resource.Get("organization"), steps)
+		return r.organization(in, resource.Get("organization"), steps)
 	case "HealthcareService":
-		return r.organization(entry, resource.Get("providedBy"), steps)
+		return r.organization(in, resource.Get("providedBy"), steps)
 	}
 	return ""
 }
 
-// resource returns what a reference leads to, an entry or something contained in the same one, and its entry.
-func (r *resolver) resource(at place) (entry int, resource *fhir.Value) {
-	url, fragment, contained := strings.Cut(at.reference, "#")
+// resource returns what a reference leads to, a whole resource or something contained in from's, and where it stands.
+func (r *resolver) resource(from holder, reference string) (in holder, resource *fhir.Value) {
+	url, fragment, contained := strings.Cut(reference, "#")
 	if contained && url == "" {
-		items := r.bundle.Entries[at.entry].Resource.Get("contained").Items()
+		items := from.resource.Get("contained").Items()
 		for i := range items {
 			if items[i].Get("id").Text() == fragment {
-				return at.entry, &items[i]
+				return from, &items[i]
 			}
 		}
-		return 0, nil
+		return holder{}, nil
 	}
-	i, ok := r.links.Entry(at.entry, url)
-	if !ok {
-		return 0, nil
+	if from.entry >= 0 {
+		if i, ok := r.links.Entry(from.entry, url); ok {
+			resource = r.bundle.Entries[i].Resource
+			return holder{i, resource}, resource
+		}
 	}
-	return i, r.bundle.Entries[i].Resource
+	resource = r.stored(url)
+	return holder{-1, resource}, resource
 }
 
 const hpioSystem = "http://ns.electronichealth.net.au/id/hi/hpio/1.0"

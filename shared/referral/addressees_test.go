@@ -55,7 +55,7 @@ func TestAddressees(t *testing.T) {
 				t.Fatal(err)
 			}
 			bundle := fhir.AsBundle(v)
-			got, err := referral.Addressees(bundle, bundle.Links())
+			got, err := referral.Addressees(bundle, bundle.Links(), nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -82,7 +82,7 @@ func TestAddresseesAreLimited(t *testing.T) {
 			t.Fatal(err)
 		}
 		bundle := fhir.AsBundle(v)
-		if _, err := referral.Addressees(bundle, bundle.Links()); (err == nil) != test.want {
+		if _, err := referral.Addressees(bundle, bundle.Links(), nil); (err == nil) != test.want {
 			t.Errorf("%s: got error %v, want acceptance: %v", name, err, test.want)
 		}
 	}

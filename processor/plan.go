@@ -1,0 +1,215 @@
+package processor
+
+import (
+	"net/http"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/ausbizconsulting/referral-fhir-server/shared/fhir"
+	"github.com/ausbizconsulting/referral-fhir-server/shared/postgres"
+	"github.com/ausbizconsulting/referral-fhir-server/shared/queue"
+	"github.com/ausbizconsulting/referral-fhir-server/shared/referral"
+	"github.com/ausbizconsulting/referral-fhir-server/shared/search"
+)
+
+// plan is what a submission asks for, before anybody has looked at the store.
+type plan struct {
+	processor  *Processor
+	keys       *referral.Keys
+	settlement *settlement
+	bundle     fhir.Bundle // of a single request one whose only entry is that
+	single     bool
+	requests   []*request // in step with the entries; nil: unreadable
+	unreadable []error    // entries of a batch that cannot be settled
+	links      *fhir.Links
+
+	conditions  []search.Condition // of writes and references
+	conditionOf map[int]int        // request → condition; of reads: → search
+	searches    []search.Condition
+	references  map[string]int // conditional reference → condition
+	versions    []string
+}
+
+// read makes the plan of a message. An *fhir.Error rejects it.
+func (p *Processor) read(m *queue.Message, s *settlement, body []byte) (*plan, error) {
+	plan := &plan{processor: p, keys: p.Keys, settlement: s, conditionOf: map[int]int{}, references: map[string]int{}}
+	var document *fhir.Value
+	var err error
+	if len(body) > 0 && m.Request.Method != http.MethodPatch {
+		if document, err = fhir.Parse(body, "Bundle", fhir.Limits{}); err != nil {
+			return nil, err
+		}
+	}
+	if m.Request.Method == http.MethodPost && m.Request.URL == "/fhir" {
+		err = plan.readBundle(fhir.AsBundle(document))
+	} else {
+		err = plan.readSingle(m, document, body)
+	}
+	if err != nil {
+		return nil, err
+	}
+	plan.links = plan.bundle.Links()
+	for i, r := range plan.requests {
+		if r == nil {
+			continue
+		}
+		plan.readConditions(i, r)
+		if r.resource != nil {
+			if err := plan.readReferences(i, r.resource); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return plan, nil
+}
+
+func (p *plan) readBundle(bundle fhir.Bundle) error {
+	if len(bundle.Entries) > postgres.MaxResources {
+		return fhir.NewError(fhir.CodeTooCostly, "Bundle.entry", "The Bundle has more entries than one submission may")
+	}
+	p.bundle = bundle
+	p.requests, p.unreadable = make([]*request, len(bundle.Entries)), make([]error, len(bundle.Entries))
+	for i := range bundle.Entries {
+		r, err := bundleRequest(bundle, i, p.processor.base())
+		switch {
+		case err == nil:
+			p.requests[i] = r
+		case bundle.Type == "batch":
+			p.unreadable[i] = err
+		default:
+			return err
+		}
+	}
+	return nil
+}
+
+func (p *plan) readSingle(m *queue.Message, document *fhir.Value, body []byte) error {
+	r, err := singleRequest(m, document, body, p.processor.base())
+	if err != nil {
+		return err
+	}
+	p.single = true
+	p.bundle = fhir.Bundle{Type: "transaction", Entries: []fhir.Entry{{Resource: r.resource}}}
+	p.requests, p.unreadable = []*request{r}, make([]error, 1)
+	return nil
+}
+
+// expression is the FHIRPath of what path leads to below entry i.
+func (p *plan) expression(i int, path ...string) string {
+	if !p.single {
+		return p.bundle.Expression(i, path...)
+	}
+	if path[0] != "resource" {
+		return "" // a header or the URL
+	}
+	path = slices.Clone(path)
+	path[0] = p.requests[i].target.Type
+	return strings.Join(path, ".")
+}
+
+func (p *plan) readConditions(i int, r *request) {
+	switch {
+	case r.condition != nil && r.reads():
+		p.conditionOf[i] = len(p.searches)
+		p.searches = append(p.searches, *r.condition)
+	case r.condition != nil:
+		p.conditionOf[i] = len(p.conditions)
+		p.conditions = append(p.conditions, *r.condition)
+	case r.target.Version != "":
+		p.versions = append(p.versions, r.target.Type+"/"+r.target.ID+"/_history/"+r.target.Version)
+	}
+}
+
+// readReferences notes the conditional references of a resource (FHIR R4 http.html#trules).
+func (p *plan) readReferences(i int, resource *fhir.Value) (err error) {
+	resource.Strings(func(name string, s *fhir.Value) {
+		if name != "reference" || !strings.Contains(s.Text(), "?") || err != nil {
+			return
+		}
+		resourceType, query, ok := search.IsConditional(s.Text())
+		if _, known := p.references[s.Text()]; !ok || known {
+			return
+		}
+		condition, e := search.ParseCondition(resourceType, query, p.processor.base())
+		if e != nil {
+			err = at(p.expression(i, "resource"), e)
+			return
+		}
+		p.references[strings.Clone(s.Text())] = len(p.conditions)
+		p.conditions = append(p.conditions, condition)
+	})
+	return err
+}
+
+// lookup is what the plan needs to know of the store; ok is false when that is nothing.
+func (p *plan) lookup() (l postgres.Lookup, ok bool) {
+	l.Versions = p.versions
+	for i, r := range p.requests {
+		if r == nil {
+			continue
+		}
+		if id, err := referral.ParseUUID(r.target.ID); err == nil {
+			if r.writes() {
+				l.Write = append(l.Write, id)
+			} else {
+				l.Refer = append(l.Refer, id)
+			}
+		}
+		l.Refer = p.referred(l.Refer, i, r)
+		ok = ok || !r.isPlain()
+	}
+	for _, c := range p.conditions {
+		l.Conditions = append(l.Conditions, lookupCondition(c))
+	}
+	for _, c := range p.searches {
+		l.Searches = append(l.Searches, lookupCondition(c))
+	}
+	if len(p.conditions) > 0 {
+		for _, r := range p.requests {
+			if r != nil && r.resource != nil && slices.ContainsFunc(p.conditions, func(c search.Condition) bool { return c.Type == r.resource.ResourceType() }) {
+				l.Keys = append(l.Keys, search.Index(r.resource, func(reference string) string { return reference })...)
+			}
+		}
+	}
+	return l, ok || len(l.Refer) > 0 || len(p.conditions) > 0
+}
+
+func lookupCondition(c search.Condition) postgres.LookupCondition {
+	return postgres.LookupCondition{Type: c.Type, Ranges: c.Ranges(), IDs: c.IDs}
+}
+
+// referred appends the resources of this server that entry i refers to and that no entry is.
+func (p *plan) referred(ids []referral.UUID, i int, r *request) []referral.UUID {
+	r.resource.Strings(func(name string, s *fhir.Value) {
+		if name != "reference" && name != "url" {
+			return
+		}
+		reference, _, _ := strings.Cut(s.Text(), "#")
+		if _, ok := p.links.Entry(i, reference); ok {
+			return
+		}
+		if id, ok := p.here(reference); ok {
+			ids = append(ids, id)
+		}
+	})
+	for _, found := range storedReference.FindAllSubmatch(r.patch, -1) {
+		if id, err := referral.ParseUUID(string(found[1])); err == nil {
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}
+
+// storedReference is a reference to a resource of this server anywhere in a text.
+var storedReference = regexp.MustCompile(`[A-Za-z]\\?/([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})`)
+
+// here returns the id of the resource of this server that a reference names, whatever its version.
+func (p *plan) here(reference string) (referral.UUID, bool) {
+	target, ok := fhir.ParseTarget(p.processor.local(reference))
+	if !ok || target.ID == "" {
+		return referral.UUID{}, false
+	}
+	id, err := referral.ParseUUID(target.ID)
+	return id, err == nil
+}

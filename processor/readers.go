@@ -1,0 +1,136 @@
+package processor
+
+import (
+	"bytes"
+	"maps"
+	"slices"
+
+	"github.com/ausbizconsulting/referral-fhir-server/shared/fhir"
+	"github.com/ausbizconsulting/referral-fhir-server/shared/postgres"
+	"github.com/ausbizconsulting/referral-fhir-server/shared/referral"
+)
+
+// readers returns the organisations other than the sender that may read each resource that the transaction writes or
+// reaches: an addressee reads what is addressed to it and all that this reaches, in the submission and on this server;
+// who could read a version reads the next one, and what that reaches.
+func (t *transaction) readers(l *links, addressees [][]string) map[referral.UUID][]string {
+	readers, starts := map[referral.UUID][]string{}, map[string][]referral.UUID{}
+	for i, s := range t.written() {
+		if s == nil {
+			continue
+		}
+		var orgs []string
+		if s.stored != nil {
+			orgs = s.stored.Readers
+			readers[s.id] = slices.Clone(orgs)
+		}
+		if s.live {
+			orgs = slices.Concat(orgs, addressees[i])
+		}
+		for _, org := range orgs {
+			if org != t.settlement.Org {
+				starts[org] = append(starts[org], s.id)
+			}
+		}
+	}
+	if len(starts) > 0 {
+		next := t.graph(l)
+		for org, from := range starts {
+			for _, id := range reached(from, next) {
+				readers[id] = append(readers[id], org)
+			}
+		}
+	}
+	for id := range readers {
+		slices.Sort(readers[id]) // the same at every delivery
+		readers[id] = slices.Compact(readers[id])
+	}
+	return readers
+}
+
+// graph returns what each resource refers to, as the transaction leaves it.
+func (t *transaction) graph(l *links) func(referral.UUID) []referral.UUID {
+	next := map[referral.UUID][]referral.UUID{}
+	for i, s := range t.written() {
+		if s == nil {
+			continue
+		}
+		next[s.id] = nil
+		if !s.live {
+			continue
+		}
+		seen := map[referral.UUID]bool{}
+		s.resource.Strings(func(name string, v *fhir.Value) {
+			if !mayLink(name) {
+				return
+			}
+			if id, ok := t.target(l, i, v.Text()); ok && !seen[id] {
+				seen[id] = true
+				next[s.id] = append(next[s.id], id)
+			}
+		})
+	}
+	return func(id referral.UUID) []referral.UUID {
+		if ids, written := next[id]; written {
+			return ids
+		}
+		return t.found.Reached[id].Links
+	}
+}
+
+// target returns the resource that a text in entry i leads to.
+func (t *transaction) target(l *links, i int, text string) (referral.UUID, bool) {
+	if j, ok := l.Entry(i, cutFragment(text)); ok {
+		if s := t.places[j].state; s != nil {
+			return s.id, true
+		}
+		return referral.UUID{}, false
+	}
+	if len(text) < len("A/")+36 { // nearly every other text
+		return referral.UUID{}, false
+	}
+	return t.here(cutFragment(l.rename(i, text)))
+}
+
+func cutFragment(text string) string {
+	for i := range len(text) {
+		if text[i] == '#' {
+			return text[:i]
+		}
+	}
+	return text
+}
+
+// reached returns the given resources and those that they refer to, directly and indirectly, each once.
+func reached(from []referral.UUID, next func(referral.UUID) []referral.UUID) []referral.UUID {
+	seen, queue := map[referral.UUID]bool{}, []referral.UUID(nil)
+	visit := func(id referral.UUID) {
+		if !seen[id] {
+			seen[id] = true
+			queue = append(queue, id)
+		}
+	}
+	for _, id := range from {
+		visit(id)
+	}
+	for at := 0; at < len(queue); at++ {
+		for _, id := range next(queue[at]) {
+			visit(id)
+		}
+	}
+	return queue
+}
+
+// shares returns what is added to the readers of resources that the transaction does not write and the sender owns.
+func (t *transaction) shares(readers map[referral.UUID][]string) []postgres.Share {
+	var shares []postgres.Share
+	ids := slices.SortedFunc(maps.Keys(readers), func(a, b referral.UUID) int { return bytes.Compare(a[:], b[:]) })
+	for _, id := range ids {
+		r := t.found.Reached[id]
+		more := slices.DeleteFunc(readers[id], func(org string) bool { return slices.Contains(r.Readers, org) })
+		if r.Own && len(more) > 0 {
+			shares = append(shares, postgres.Share{ID: id, VID: r.VID, Readers: more})
+		}
+	}
+	return shares
+}

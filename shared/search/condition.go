@@ -1,0 +1,106 @@
+package search
+
+import (
+	"cmp"
+	"maps"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/ausbizconsulting/referral-fhir-server/shared/fhir"
+	"github.com/ausbizconsulting/referral-fhir-server/shared/referral"
+)
+
+// Condition says which resource of a type is meant without naming it: of a conditional create, update, patch or delete,
+// and of a conditional reference (FHIR R4 http.html#cond-update, #trules).
+type Condition struct {
+	Type     string
+	IDs      []referral.UUID // any of them, where ByID
+	ByID     bool            // _id was given: without IDs nothing is meant
+	Criteria []Criterion     // all of them hold
+}
+
+// maxCriteria bounds the work that one condition asks for.
+const maxCriteria = 20
+
+// ParseCondition reads search criteria as they stand behind a question mark, percent-encoded. base is as in
+// ParseCriterion. Nothing is ignored, since that would mean more resources than the caller does: a parameter that is
+// not known, a modifier or a result parameter such as _count is refused. The error is a *fhir.Error with status 400.
+func ParseCondition(resourceType, query, base string) (Condition, error) {
+	c := Condition{Type: resourceType}
+	values, err := url.ParseQuery(query)
+	if err != nil || len(values) == 0 {
+		return c, fhir.NewError(fhir.CodeInvalid, "", "The conditions are empty, or not written as the query of a URL")
+	}
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		for _, value := range values[name] {
+			if name == "_id" {
+				if err := c.addIDs(value); err != nil {
+					return c, err
+				}
+				continue
+			}
+			p, ok := Lookup(resourceType, name)
+			if !ok {
+				return c, fhir.NewError(fhir.CodeInvalid, "", "The conditions have a parameter, a modifier or a chain that this server does not know")
+			}
+			criterion, err := ParseCriterion(resourceType, p, value, base)
+			if err != nil {
+				return c, err
+			}
+			c.Criteria = append(c.Criteria, criterion)
+		}
+	}
+	if len(c.Criteria) > maxCriteria {
+		return c, fhir.NewError(fhir.CodeTooCostly, "", "At most "+strconv.Itoa(maxCriteria)+" criteria may stand in one condition")
+	}
+	return c, nil
+}
+
+// addIDs narrows c to the resources whose id is in value. What is no id of this server is nobody's.
+func (c *Condition) addIDs(value string) error {
+	var ids []referral.UUID
+	texts := strings.Split(value, ",")
+	if len(texts) > maxAlternatives {
+		return fhir.NewError(fhir.CodeTooCostly, "", "_id has too many alternatives")
+	}
+	for _, text := range texts {
+		if text == "" {
+			return fhir.NewError(fhir.CodeValue, "", "The value of the search parameter _id is empty or malformed")
+		}
+		if id, err := referral.ParseUUID(text); err == nil && (!c.ByID || slices.Contains(c.IDs, id)) {
+			ids = append(ids, id)
+		}
+	}
+	c.ByID, c.IDs = true, ids
+	return nil
+}
+
+// Ranges are those of the index to look in: of the criterion that leads to the fewest resources, tokens before
+// references and few alternatives before many. They are nil when the resource is meant by its id.
+func (c Condition) Ranges() []KeyRange {
+	if c.ByID {
+		return nil
+	}
+	return slices.MinFunc(c.Criteria, func(a, b Criterion) int {
+		if a.param.Type != b.param.Type {
+			return cmp.Compare(b.param.Type, a.param.Type) // token is greater than reference
+		}
+		return cmp.Compare(len(a.Keys), len(b.Keys))
+	}).Keys
+}
+
+// Match tells whether a resource meets the condition, whatever index led to it.
+func (c Condition) Match(id string, resource *fhir.Value) bool {
+	if c.ByID && !slices.ContainsFunc(c.IDs, func(u referral.UUID) bool { return u.String() == id }) {
+		return false
+	}
+	return !slices.ContainsFunc(c.Criteria, func(k Criterion) bool { return !k.Match(resource) })
+}
+
+// IsConditional cuts a conditional reference such as Patient?identifier=a|b into type and query.
+func IsConditional(reference string) (resourceType, query string, ok bool) {
+	resourceType, query, ok = strings.Cut(reference, "?")
+	return resourceType, query, ok && fhir.IsRelative(resourceType+"/1")
+}
