@@ -71,7 +71,7 @@ func (p *plan) readBundle(bundle fhir.Bundle) error {
 	p.bundle = bundle
 	p.requests, p.unreadable = make([]*request, len(bundle.Entries)), make([]error, len(bundle.Entries))
 	for i := range bundle.Entries {
-		r, err := bundleRequest(bundle, i, p.processor.base())
+		r, err := bundleRequest(bundle, i, p.processor.base)
 		switch {
 		case err == nil:
 			p.requests[i] = r
@@ -85,7 +85,7 @@ func (p *plan) readBundle(bundle fhir.Bundle) error {
 }
 
 func (p *plan) readSingle(m *queue.Message, document *fhir.Value, body []byte) error {
-	r, err := singleRequest(m, document, body, p.processor.base())
+	r, err := singleRequest(m, document, body, p.processor.base)
 	if err != nil {
 		return err
 	}
@@ -131,7 +131,7 @@ func (p *plan) readReferences(i int, resource *fhir.Value) (err error) {
 		if _, known := p.references[s.Text()]; !ok || known {
 			return
 		}
-		condition, e := search.ParseCondition(resourceType, query, p.processor.base())
+		condition, e := search.ParseCondition(resourceType, query, p.processor.base)
 		if e != nil {
 			err = at(p.expression(i, "resource"), e)
 			return

@@ -56,7 +56,10 @@ type Config struct {
 }
 
 // Processor settles messages. It is safe for concurrent use.
-type Processor struct{ Config }
+type Processor struct {
+	Config
+	base string // what references to this server's resources begin with when they are absolute, or ""
+}
 
 // New returns a Processor with c's defaults filled in.
 func New(c Config) *Processor {
@@ -75,7 +78,11 @@ func New(c Config) *Processor {
 	if c.Observe == nil {
 		c.Observe = func(string, time.Duration, time.Duration) {}
 	}
-	return &Processor{c}
+	p := &Processor{Config: c}
+	if c.BaseURL != nil {
+		p.base = c.BaseURL.JoinPath("fhir/").String()
+	}
+	return p
 }
 
 // ErrForged says that a message was not made by ingest for the organisation it names.
@@ -84,18 +91,10 @@ var ErrForged = errors.New("the message does not prove its origin")
 // Known is the outcome of a delivery whose submission an earlier one has settled.
 const Known referral.State = "known"
 
-// base is the URL that references to this server's resources begin with, or "".
-func (p *Processor) base() string {
-	if p.BaseURL == nil {
-		return ""
-	}
-	return p.BaseURL.JoinPath("fhir/").String()
-}
-
 // local returns a reference without this server's base.
 func (p *Processor) local(reference string) string {
-	if base := p.base(); base != "" && strings.HasPrefix(reference, base) {
-		return reference[len(base):]
+	if p.base != "" && strings.HasPrefix(reference, p.base) {
+		return reference[len(p.base):]
 	}
 	return reference
 }

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/ausbizconsulting/referral-fhir-server/infra/pgproxy"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 )
@@ -22,22 +23,22 @@ func (b *bench) trips(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	store, err := startProxy(storeURL.Host)
+	store, err := pgproxy.Start(storeURL.Host)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, store.close()) }()
-	queue, err := startProxy(queueURL.Host)
+	defer func() { err = errors.Join(err, store.Close()) }()
+	queue, err := pgproxy.Start(queueURL.Host)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, queue.close()) }()
+	defer func() { err = errors.Join(err, queue.Close()) }()
 	watcher, err := pgxpool.New(ctx, storeURL.String())
 	if err != nil {
 		return err
 	}
 	defer watcher.Close()
-	storeURL.Host, queueURL.Host = store.address(), queue.address()
+	storeURL.Host, queueURL.Host = store.Address(), queue.Address()
 	s, err := startStack(ctx, b.binary, filepath.Join(b.dir, "trips"), b.registry,
 		"DATABASE_URL="+storeURL.String(), "REFERRAL_QUEUE_DATABASE_URL="+queueURL.String())
 	if err != nil {
@@ -50,13 +51,13 @@ func (b *bench) trips(ctx context.Context) (err error) {
 	if err := counted.oneByOne(ctx, few); err != nil { // connections and prepared statements
 		return err
 	}
-	before := store.trips.Load()
+	before := store.Trips()
 	if err := counted.oneByOne(ctx, few); err != nil {
 		return err
 	}
-	b.add("round trips to the store, one by one", float64(store.trips.Load()-before)/few, "a Bundle")
+	b.add("round trips to the store, one by one", float64(store.Trips()-before)/few, "a Bundle")
 
-	before, queueBefore := store.trips.Load(), queue.trips.Load()
+	before, queueBefore := store.Trips(), queue.Trips()
 	r, err := load(ctx, 16, b.each/2, counted.submissions(16))
 	if err != nil {
 		return err
@@ -65,8 +66,8 @@ func (b *bench) trips(ctx context.Context) (err error) {
 		return err
 	}
 	n := float64(len(r.latencies))
-	b.add("round trips to the store, full load", float64(store.trips.Load()-before)/n, "a Bundle")
-	b.add("round trips to the queue's database", float64(queue.trips.Load()-queueBefore)/n, "a Bundle")
+	b.add("round trips to the store, full load", float64(store.Trips()-before)/n, "a Bundle")
+	b.add("round trips to the queue's database", float64(queue.Trips()-queueBefore)/n, "a Bundle")
 	return nil
 }
 

@@ -1,4 +1,4 @@
-package main
+package pgproxy_test
 
 import (
 	"net/url"
@@ -7,6 +7,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/ausbizconsulting/referral-fhir-server/infra/pgproxy"
 	"github.com/ausbizconsulting/referral-fhir-server/shared/postgres/pgtest"
 )
 
@@ -18,16 +19,16 @@ func TestProxyCountsRoundTrips(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := startProxy(u.Host)
+	p, err := pgproxy.Start(u.Host)
 	if err != nil {
 		t.Fatal(err)
 	}
-	u.Host = p.address()
+	u.Host = p.Address()
 	conn, err := pgx.Connect(t.Context(), u.String())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := p.trips.Load(); got != 0 {
+	if got := p.Trips(); got != 0 {
 		t.Errorf("got %d round trips for connecting, want none counted", got)
 	}
 	batch := func() error {
@@ -49,18 +50,18 @@ func TestProxyCountsRoundTrips(t *testing.T) {
 			return pgx.BeginFunc(t.Context(), conn, func(pgx.Tx) error { return nil })
 		}, 2},
 	} {
-		before := p.trips.Load()
+		before := p.Trips()
 		if err := step.do(); err != nil {
 			t.Fatal(err)
 		}
-		if got := p.trips.Load() - before; got != step.want {
+		if got := p.Trips() - before; got != step.want {
 			t.Errorf("%s: got %d round trips, want %d", step.name, got, step.want)
 		}
 	}
 	if err := conn.Close(t.Context()); err != nil {
 		t.Error(err)
 	}
-	if err := p.close(); err != nil {
+	if err := p.Close(); err != nil {
 		t.Error(err)
 	}
 }
