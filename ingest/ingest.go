@@ -39,6 +39,11 @@ type Config struct {
 	BaseURL      *url.URL // of status URLs, without /fhir; never taken from a request
 	HTTP         fhirhttp.Server
 
+	// Await returns what a FHIR server that settles at once would have answered to the submission with digest d, as soon
+	// as it has settled, and nil when ctx ends before. nil: nobody can wait.
+	Await       func(ctx context.Context, org string, d referral.Digest, prefer referral.Return) (*fhirhttp.Reply, error)
+	DefaultWait time.Duration // of a request that prefers neither wait nor respond-async; 0: none
+
 	MaxBody     int64            // bytes of a decoded body; 0: 4 MiB
 	MaxEntries  int              // entries of a Bundle; 0: 1,000
 	MaxWork     int64            // bytes that bodies being parsed and checked take at once, about; 0: 64 MiB. More wait up to 2 s
@@ -74,10 +79,21 @@ func New(c Config) *Server {
 
 // Register adds ingest's routes to mux.
 func (s *Server) Register(mux *http.ServeMux) {
-	submit := s.HTTP.Handle("POST /fhir", s.submit)
-	mux.Handle("POST /fhir", submit)
-	mux.Handle("POST /fhir/{$}", submit)
-	validate := s.HTTP.Handle("POST /fhir/$validate", s.validate)
-	mux.Handle("POST /fhir/$validate", validate)
-	mux.Handle("POST /fhir/{type}/$validate", validate)
+	for route, handler := range map[string]fhirhttp.Handler{
+		"POST /fhir":                  s.submit,
+		"POST /fhir/$process-message": s.processMessage,
+		"POST /fhir/Bundle":           s.submitContent,
+		"POST /fhir/$validate":        s.validate,
+		"POST /fhir/{type}":           s.write,
+		"PUT /fhir/{type}":            s.write,
+		"PUT /fhir/{type}/{id}":       s.write,
+		"PATCH /fhir/{type}":          s.write,
+		"PATCH /fhir/{type}/{id}":     s.write,
+		"DELETE /fhir/{type}":         s.write,
+		"DELETE /fhir/{type}/{id}":    s.write,
+	} {
+		mux.Handle(route, s.HTTP.Handle(route, handler))
+	}
+	mux.Handle("POST /fhir/{$}", s.HTTP.Handle("POST /fhir", s.submit))
+	mux.Handle("POST /fhir/{type}/$validate", s.HTTP.Handle("POST /fhir/$validate", s.validate))
 }

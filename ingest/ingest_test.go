@@ -79,12 +79,15 @@ func newHandler(c ingest.Config) http.Handler {
 	return c.HTTP.Routes(mux)
 }
 
-// TestHTTP replays submit-*.txtar and validate-*.txtar of testdata/http. Whatever a file wants: 202 says that exactly one message was sent,
-// with the very bytes of the body; any other answer that none was.
+// TestHTTP replays submit-*, write-* and validate-*.txtar of testdata/http. Whatever a file wants: 202 says that exactly one
+// message was sent, with the very bytes of the body; any other answer that none was.
 func TestHTTP(t *testing.T) {
 	sent := &outbox{}
 	handler := newHandler(newConfig(t, sent))
-	cases := append(httpcase.Load(t, testdata, "submit-*"), httpcase.Load(t, testdata, "validate-*")...)
+	var cases []httpcase.Case
+	for _, about := range []string{"submit-*", "write-*", "validate-*"} {
+		cases = append(cases, httpcase.Load(t, testdata, about)...)
+	}
 	for _, c := range cases {
 		t.Run(c.Name, func(t *testing.T) {
 			sent.messages = nil

@@ -14,8 +14,42 @@ import (
 	"github.com/ausbizconsulting/referral-fhir-server/shared/referral"
 )
 
-// submit accepts a Bundle (FHIR R4 async.html; RFC 9110 §15.3.3, 202 Accepted).
+// submit accepts a Bundle (FHIR R4 http.html#transaction, async.html; RFC 9110 §15.3.3, 202 Accepted).
 func (s *Server) submit(w *fhirhttp.Response, r *http.Request) error {
+	return s.submitBundle(w, r, func(fhir.Bundle) error { return nil })
+}
+
+// submitContent accepts a Bundle that is a resource to keep: POST /fhir/Bundle is a create (FHIR R4 http.html#create).
+func (s *Server) submitContent(w *fhirhttp.Response, r *http.Request) error {
+	return s.submitBundle(w, r, func(b fhir.Bundle) error {
+		if b.Type == "transaction" || b.Type == "batch" {
+			return fhir.NewError(fhir.CodeNotSupported, "Bundle.type", "A transaction or batch is sent to the base URL, /fhir: here it would be kept, and not carried out")
+		}
+		return nil
+	})
+}
+
+// processMessage accepts a message (FHIR R4 messageheader-operation-process-message.html). Its answer goes to whoever
+// asks for it, and nowhere else.
+func (s *Server) processMessage(w *fhirhttp.Response, r *http.Request) error {
+	query := r.URL.Query()
+	if query.Has("response-url") {
+		return fhir.NewError(fhir.CodeNotSupported, "", "This server sends answers to no address: leave response-url out, and follow Content-Location or prefer wait")
+	}
+	if query.Get("async") == "true" {
+		r.Header.Set("Prefer", "respond-async")
+	}
+	return s.submitBundle(w, r, func(b fhir.Bundle) error {
+		if b.Type != "message" {
+			return fhir.NewError(fhir.CodeNotSupported, "Bundle.type", "$process-message takes a Bundle of type message")
+		}
+		return nil
+	})
+}
+
+// submitBundle accepts a Bundle that fits says is one for the place. Whichever place it was sent to, the same request is
+// the same submission.
+func (s *Server) submitBundle(w *fhirhttp.Response, r *http.Request, fits func(fhir.Bundle) error) error {
 	p, err := s.admit(w, r)
 	if err != nil {
 		return err
@@ -32,17 +66,39 @@ func (s *Server) submit(w *fhirhttp.Response, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-
-	// Clones, since a piece of the document would keep it all in memory while the message is sent.
-	m := &queue.Message{
-		Client: p.Client, Type: strings.Clone(bundle.Type), RequestID: w.RequestID, TraceParent: traceParent(r),
-		AcceptedAt: s.Now().UTC().Truncate(acceptedPrecision),
-		Request:    referral.Request{Org: p.Org, Method: http.MethodPost, URL: "/fhir", ContentType: mediaType},
+	if err := fits(bundle); err != nil {
+		return err
 	}
+	// Clones, since a piece of the document would keep it all in memory while the message is sent.
+	a := accepted{Type: strings.Clone(bundle.Type), warnings: warnings}
+	a.Request = referral.Request{Org: p.Org, Method: http.MethodPost, URL: "/fhir", ContentType: mediaType}
 	kind, key := submissionKey(key, bundle)
-	m.Request.KeyKind, m.Request.Key = kind, strings.Clone(key)
-	m.Pack(body)
-	m.ID = s.Keys.Mint(referral.Submission{Org: p.Org, AcceptedAt: m.AcceptedAt, Digest: s.Keys.Digest(m.Request)})
+	a.Request.KeyKind, a.Request.Key = kind, strings.Clone(key)
+	a.body = body
+	return s.accept(w, r, a)
+}
+
+// accepted is a request that is right, and is put on the queue.
+type accepted struct {
+	Request  referral.Request
+	Type     string // as in queue.Message
+	body     []byte
+	warnings []fhir.Issue
+	// creates is the type of the one resource that is created under an id which follows from the request, or empty.
+	creates string
+}
+
+// accept puts a on the queue and answers: when it has settled, where that is awaited and happens in time, else with 202.
+func (s *Server) accept(w *fhirhttp.Response, r *http.Request, a accepted) error {
+	prefer := fhirhttp.Prefer(r)
+	wait := s.wait(prefer)
+	m := &queue.Message{
+		Client: w.Principal.Client, Type: a.Type, RequestID: w.RequestID, TraceParent: traceParent(r), Request: a.Request,
+		AcceptedAt: s.Now().UTC().Truncate(acceptedPrecision), Return: referral.Return(prefer.Return), Awaited: wait > 0,
+	}
+	m.Pack(a.body)
+	digest := s.Keys.Digest(m.Request)
+	m.ID = s.Keys.Mint(referral.Submission{Org: m.Request.Org, AcceptedAt: m.AcceptedAt, Digest: digest})
 
 	ctx, cancel := context.WithTimeout(r.Context(), s.SendTimeout)
 	defer cancel()
@@ -54,8 +110,28 @@ func (s *Server) submit(w *fhirhttp.Response, r *http.Request) error {
 	}
 	w.Submission = m.ID
 	w.Header().Set("Content-Location", s.BaseURL.JoinPath("fhir", "_status", m.ID).String())
+	if wait > 0 {
+		ctx, cancel := context.WithTimeout(r.Context(), wait)
+		defer cancel()
+		reply, err := s.Await(ctx, m.Request.Org, digest, m.Return)
+		if reply != nil {
+			applied(w, prefer, wait)
+			reply.Write(w)
+			return nil
+		}
+		if err != nil {
+			s.log(r.Context(), err)
+		}
+	}
+	if prefer.Async {
+		w.Header().Set("Preference-Applied", "respond-async")
+	}
+	if a.creates != "" {
+		id := s.Keys.ResourceID(m.Request.Org, digest, m.AcceptedAt, 0)
+		w.Header().Set("Location", s.BaseURL.JoinPath("fhir", a.creates, id.String()).String())
+	}
 	w.Header().Set("Retry-After", "1")
-	fhirhttp.Write(w, http.StatusAccepted, fhir.Outcome(append(warnings, fhir.Issue{
+	fhirhttp.Write(w, http.StatusAccepted, fhir.Outcome(append(a.warnings, fhir.Issue{
 		Severity: fhir.SeverityInformation, Code: fhir.CodeInformational,
 		Details: "Accepted. Follow the URL in Content-Location until the submission has settled.",
 	})))
@@ -75,7 +151,7 @@ func (s *Server) admit(w *fhirhttp.Response, r *http.Request) (principal.Princip
 	return p, fhirhttp.CheckAccept(r)
 }
 
-// send puts m on the queue; where it is too large, its body is kept first and the message claims it.
+// send puts m on the queue within ctx; where it is too large, its body is kept first and the message claims it.
 func (s *Server) send(ctx context.Context, m *queue.Message) error {
 	err := s.Queue.Send(ctx, m)
 	if !errors.Is(err, queue.ErrTooLarge) || s.Blobs == nil {

@@ -1,12 +1,12 @@
 package processor
 
 import (
-	"encoding/base64"
 	"net/http"
 	"strconv"
 	"strings"
 
 	"github.com/ausbizconsulting/referral-fhir-server/shared/fhir"
+	"github.com/ausbizconsulting/referral-fhir-server/shared/fhir/patch"
 	"github.com/ausbizconsulting/referral-fhir-server/shared/queue"
 	"github.com/ausbizconsulting/referral-fhir-server/shared/search"
 )
@@ -56,11 +56,11 @@ func entryRequest(entry fhir.Entry, base string) (*request, error) {
 		ifMatch: written.Get("ifMatch").Text(), ifNoneMatch: written.Get("ifNoneMatch").Text(),
 	}
 	if r.method == http.MethodPatch {
-		patch, err := base64.StdEncoding.DecodeString(strings.Join(strings.Fields(entry.Resource.Get("data").Text()), ""))
-		if err != nil {
-			return nil, fhir.NewError(fhir.CodeStructure, "", "The data of the patch is no base64")
+		var err error
+		if r.patch, err = patch.InBinary(entry.Resource); err != nil {
+			return nil, err
 		}
-		r.patch, r.resource = patch, nil
+		r.resource = nil
 	}
 	return r, r.aim(written.Get("url").Text(), written.Get("ifNoneExist").Text(), base)
 }

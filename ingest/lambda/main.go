@@ -1,5 +1,6 @@
 // Command lambda is ingest as an AWS Lambda function behind API Gateway, a function URL or a load balancer. It
-// promises to start while the queue is away, and then to say so to its callers.
+// promises to start while the queue is away, and then to say so to its callers. It needs the store for callers who wait
+// only (Prefer: wait), and does without when that is away.
 package main
 
 import (
@@ -12,10 +13,12 @@ import (
 
 	"github.com/ausbizconsulting/referral-fhir-server/ingest"
 	"github.com/ausbizconsulting/referral-fhir-server/schemas"
+	"github.com/ausbizconsulting/referral-fhir-server/shared/answer"
 	"github.com/ausbizconsulting/referral-fhir-server/shared/awslambda"
 	"github.com/ausbizconsulting/referral-fhir-server/shared/blob"
 	"github.com/ausbizconsulting/referral-fhir-server/shared/env"
 	"github.com/ausbizconsulting/referral-fhir-server/shared/fhirhttp"
+	"github.com/ausbizconsulting/referral-fhir-server/shared/postgres"
 	"github.com/ausbizconsulting/referral-fhir-server/shared/queue/sqsqueue"
 )
 
@@ -23,16 +26,15 @@ func main() { awslambda.Main("ingest", start) }
 
 func start(ctx context.Context, v *env.Settings) (any, error) {
 	baseURL, queueURL := v.BaseURL(), v.QueueURL()
+	storeURL, connections := v.String("DATABASE_URL", ""), v.StoreConnections(env.FunctionStoreConnections)
 	bucket, dir := v.String("REFERRAL_BLOB_BUCKET", ""), v.String("REFERRAL_BLOB_DIR", "")
-	profiles := schemas.Config{Defaults: schemas.Mode(v.ProfileDefaults()), Base: baseURL.JoinPath("fhir").String()}
-	var err error
-	if profiles.Packages, err = schemas.Packages(v.ProfilePackages()...); err != nil {
-		v.Wrong("REFERRAL_PROFILE_PACKAGES", "FHIR packages, folders or .tgz, separated by commas: "+err.Error())
-	}
 	c := ingest.Config{
-		Authenticate: awslambda.Clients(v, baseURL).Authenticate, Schemas: schemas.New(profiles), Keys: awslambda.Keys(v),
-		BaseURL: baseURL, HTTP: fhirhttp.Server{Log: awslambda.Log(v, os.Stderr)},
+		Authenticate: awslambda.Clients(v, baseURL).Authenticate, Schemas: schemas.New(awslambda.Profiles(v, baseURL)), Keys: awslambda.Keys(v),
+		BaseURL: baseURL, HTTP: fhirhttp.Server{Log: awslambda.Log(v, os.Stderr)}, DefaultWait: v.DefaultWait(0),
 		MaxBody: int64(v.MaxBody()), MaxEntries: v.MaxEntries(), MaxWork: int64(v.MaxWork()),
+	}
+	if c.DefaultWait > 0 && storeURL == "" {
+		v.Wrong("REFERRAL_DEFAULT_WAIT", "0s without DATABASE_URL")
 	}
 	if err := v.Err(); err != nil {
 		return nil, err
@@ -46,6 +48,13 @@ func start(ctx context.Context, v *env.Settings) (any, error) {
 	}
 	referrals := sqsqueue.New(sqs.NewFromConfig(aws), queueURL.String())
 	c.Queue = referrals
+	if storeURL != "" { // whoever waits is answered out of it; nothing is accepted with its help
+		store, err := postgres.Open(postgres.Config{URL: storeURL, Role: postgres.RoleQuery, MaxConns: int32(connections)})
+		if err != nil {
+			return nil, err
+		}
+		c.Await = answer.Answers{Store: store, Keys: c.Keys, BaseURL: baseURL}.Await(store.Await)
+	}
 	mux := http.NewServeMux()
 	ingest.New(c).Register(mux)
 	fhirhttp.RegisterHealth(mux, fhirhttp.Parts{"queue": referrals.Ready})

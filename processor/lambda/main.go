@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
 	"github.com/ausbizconsulting/referral-fhir-server/processor"
+	"github.com/ausbizconsulting/referral-fhir-server/schemas"
 	"github.com/ausbizconsulting/referral-fhir-server/shared/awslambda"
 	"github.com/ausbizconsulting/referral-fhir-server/shared/blob"
 	"github.com/ausbizconsulting/referral-fhir-server/shared/env"
@@ -24,7 +25,11 @@ func main() { awslambda.Main("processor", start) }
 func start(ctx context.Context, v *env.Settings) (any, error) {
 	queueURL, storeURL, connections := v.QueueURL(), v.StoreURL(), v.StoreConnections(env.FunctionStoreConnections)
 	bucket, dir := v.String("REFERRAL_BLOB_BUCKET", ""), v.String("REFERRAL_BLOB_DIR", "")
-	c := processor.Config{Keys: awslambda.Keys(v), Log: awslambda.Log(v, os.Stderr), ItemTimeout: v.MessageTimeout()}
+	baseURL := v.BaseURL()
+	c := processor.Config{
+		Keys: awslambda.Keys(v), BaseURL: baseURL, Schemas: schemas.New(awslambda.Profiles(v, baseURL)),
+		Log: awslambda.Log(v, os.Stderr), ItemTimeout: v.MessageTimeout(),
+	}
 	if err := v.Err(); err != nil {
 		return nil, err
 	}

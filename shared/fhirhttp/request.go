@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/ausbizconsulting/referral-fhir-server/shared/fhir"
+	"github.com/ausbizconsulting/referral-fhir-server/shared/fhir/patch"
 )
 
 // ReadBody reads the body of r, decoded from gzip where it is, and returns it with its media type without
@@ -22,9 +23,26 @@ func ReadBody(w http.ResponseWriter, r *http.Request, root string, limit int64) 
 	if mediaType, err = contentType(r); err != nil {
 		return nil, "", err
 	}
+	body, err = readDecoded(w, r, root, limit)
+	return body, mediaType, err
+}
+
+// ReadPatch is ReadBody for a JSON Patch, whose media type is application/json-patch+json (RFC 6902 §6).
+func ReadPatch(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, error) {
+	media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if err != nil || media != patch.ContentType {
+		w.Header().Set("Accept-Patch", patch.ContentType)
+		return nil, fhir.NewError(fhir.CodeNotSupported, "", "A patch is a JSON Patch: Content-Type "+patch.ContentType).
+			WithStatus(http.StatusUnsupportedMediaType)
+	}
+	return readDecoded(w, r, "", limit)
+}
+
+// readDecoded is ReadBody of any media type.
+func readDecoded(w http.ResponseWriter, r *http.Request, root string, limit int64) (body []byte, err error) {
 	tooLong := fhir.NewError(fhir.CodeTooLong, root, fmt.Sprintf("The body is larger than %d bytes", limit))
 	if r.ContentLength > limit {
-		return nil, "", tooLong
+		return nil, tooLong
 	}
 	reader := io.Reader(http.MaxBytesReader(w, r.Body, limit))
 	switch encoding := strings.ToLower(strings.Join(r.Header.Values("Content-Encoding"), ",")); encoding {
@@ -33,19 +51,19 @@ func ReadBody(w http.ResponseWriter, r *http.Request, root string, limit int64) 
 	case "gzip":
 		body, err = gunzip(reader, limit)
 	default:
-		return nil, "", fhir.NewError(fhir.CodeNotSupported, "", "Content-Encoding is gzip, once, or absent").
+		return nil, fhir.NewError(fhir.CodeNotSupported, "", "Content-Encoding is gzip, once, or absent").
 			WithStatus(http.StatusUnsupportedMediaType)
 	}
 	_, oversize := errors.AsType[*http.MaxBytesError](err)
 	switch {
 	case oversize || int64(len(body)) > limit:
-		return nil, "", tooLong
+		return nil, tooLong
 	case err != nil:
-		return nil, "", fhir.NewError(fhir.CodeStructure, root, "The body is incomplete or its encoding is broken")
+		return nil, fhir.NewError(fhir.CodeStructure, root, "The body is incomplete or its encoding is broken")
 	case len(body) == 0:
-		return nil, "", fhir.NewError(fhir.CodeStructure, root, "The body is empty")
+		return nil, fhir.NewError(fhir.CodeStructure, root, "The body is empty")
 	}
-	return body, mediaType, nil
+	return body, nil
 }
 
 // readAll reads up to limit+1 bytes into a buffer of the announced size.

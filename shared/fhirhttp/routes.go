@@ -17,11 +17,11 @@ import (
 // methods, 404 elsewhere, also for paths that http.ServeMux would redirect, such as //fhir and /fhir/../fhir. Nothing
 // may be registered under "/" before.
 func (s Server) Routes(mux *http.ServeMux) http.Handler {
-	other := s.unmatched(mux)
-	mux.Handle("/", other)
+	mux.Handle("/", s.unmatched(mux))
+	nowhere := s.Handle("other", func(*Response, *http.Request) error { return nothingServed() })
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if clean := path.Clean(r.URL.Path); clean != r.URL.Path && clean+"/" != r.URL.Path {
-			other.ServeHTTP(w, r)
+			nowhere.ServeHTTP(w, r)
 			return
 		}
 		mux.ServeHTTP(w, r)
@@ -39,12 +39,20 @@ func (s Server) unmatched(mux *http.ServeMux) http.Handler {
 			}
 		}
 		if len(allowed) == 0 || slices.Contains(allowed, r.Method) {
-			return fhir.NewError(fhir.CodeNotFound, "", "Nothing is served at this address")
+			return nothingServed()
 		}
-		w.Header().Set("Allow", strings.Join(allowed, ", "))
-		return fhir.NewError(fhir.CodeNotSupported, "", "This address does not take the method; see the header Allow").
-			WithStatus(http.StatusMethodNotAllowed)
+		return NotAllowed(w, "This address does not take the method; see the header Allow", allowed...)
 	})
+}
+
+func nothingServed() error {
+	return fhir.NewError(fhir.CodeNotFound, "", "Nothing is served at this address")
+}
+
+// NotAllowed returns a 405 *fhir.Error, and tells in Allow the methods that the address takes (RFC 9110 §15.5.6).
+func NotAllowed(w *Response, details string, allowed ...string) error {
+	w.Header().Set("Allow", strings.Join(allowed, ", "))
+	return fhir.NewError(fhir.CodeNotSupported, "", details).WithStatus(http.StatusMethodNotAllowed)
 }
 
 // Parts are what a process needs to serve, by name, each with a check that returns an error when it does not work.

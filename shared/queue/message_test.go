@@ -21,7 +21,7 @@ const body = `{"resourceType":"Bundle","note":"` + "\ufffe\uffff é" + `"}`
 
 func message() *queue.Message {
 	m := &queue.Message{
-		ID: "an-id", Client: "practice-1", Type: "transaction", RequestID: "r-1", TraceParent: "00-1-2-01",
+		ID: "an-id", Client: "practice-1", Type: "transaction", RequestID: "r-1", TraceParent: "00-1-2-01", Return: referral.ReturnMinimal, Awaited: true,
 		AcceptedAt: time.Date(2026, 11, 22, 1, 2, 3, 456e6, time.UTC),
 		Request: referral.Request{
 			Org: "8003621566684455", KeyKind: referral.KeyIdentifier, Key: "urn:x|é", Method: "POST", URL: "/fhir",
@@ -80,8 +80,25 @@ func TestDecodeRefuses(t *testing.T) {
 			t.Errorf("the error quotes the message: %v", err)
 		}
 	}
-	if _, err := queue.Decode(`{"v":2}`); !errors.Is(err, queue.ErrVersion) {
+	if _, err := queue.Decode(`{"v":3}`); !errors.Is(err, queue.ErrVersion) {
 		t.Errorf("got error %v for a newer version, want ErrVersion", err)
+	}
+}
+
+// TestEnvelopeWithoutABody: a deletion has none.
+func TestEnvelopeWithoutABody(t *testing.T) {
+	want := message()
+	want.Pack(nil)
+	text, err := want.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := queue.Decode(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if content, err := got.Content(); err != nil || len(content) > 0 || got.Request.SHA256 != want.Request.SHA256 {
+		t.Errorf("got content %q, error %v; want none", content, err)
 	}
 }
 
@@ -93,25 +110,33 @@ func TestGoldenEnvelopes(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := os.WriteFile(filepath.Join(dir, "v1.json"), []byte(text), 0o644); err != nil {
+		if err := os.WriteFile(filepath.Join(dir, "v2.json"), []byte(text), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
-	text, err := os.ReadFile(filepath.Join(dir, "v1.json"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	got, err := queue.Decode(string(text))
-	if err != nil {
-		t.Fatal(err)
-	}
-	want := message()
-	want.Body = got.Body // another compressor may pack the same bytes otherwise
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("v1.json (-want +got):\n%s", diff)
-	}
-	if content, err := got.Content(); err != nil || string(content) != body {
-		t.Errorf("got content %q, error %v; want the bytes as received", content, err)
+	for file, since := range map[string]func(*queue.Message){
+		"v1.json": func(m *queue.Message) { m.Return, m.Awaited = "", false },
+		"v2.json": func(*queue.Message) {},
+	} {
+		t.Run(file, func(t *testing.T) {
+			text, err := os.ReadFile(filepath.Join(dir, file))
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, err := queue.Decode(string(text))
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := message()
+			since(want)
+			want.Body = got.Body // another compressor may pack the same bytes otherwise
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("message (-want +got):\n%s", diff)
+			}
+			if content, err := got.Content(); err != nil || string(content) != body {
+				t.Errorf("got content %q, error %v; want the bytes as received", content, err)
+			}
+		})
 	}
 }
 

@@ -7,6 +7,7 @@ package patch
 
 import (
 	"bytes"
+	"encoding/base64"
 	"errors"
 	"strconv"
 	"strings"
@@ -23,6 +24,19 @@ const (
 	maxOperations = 1000
 	maxResult     = 4 << 20 // bytes, as a body
 )
+
+// InBinary returns the patch in a Binary, the resource of an entry whose method is PATCH (FHIR R4 http.html#patch). The
+// error is a *fhir.Error.
+func InBinary(resource *fhir.Value) ([]byte, error) {
+	if resource.ResourceType() != "Binary" || resource.Get("contentType").Text() != ContentType {
+		return nil, fhir.NewError(fhir.CodeNotSupported, "", "A patch is a Binary with the contentType "+ContentType)
+	}
+	patch, err := base64.StdEncoding.DecodeString(strings.Join(strings.Fields(resource.Get("data").Text()), ""))
+	if err != nil {
+		return nil, fhir.NewError(fhir.CodeStructure, "", "The data of the patch is no base64")
+	}
+	return patch, nil
+}
 
 // Check returns an *fhir.Error, 400, when patch is no JSON Patch.
 func Check(patch []byte) error {

@@ -32,8 +32,8 @@
 //	cut N             the last N bytes go
 //	gzip              the body is compressed
 //
-// The section response is last, and is what updating rewrites; {submission} and {request} in it stand for the id of
-// a submission or request.
+// The section response is last, and is what updating rewrites; {submission}, {request} and, in the header Location,
+// {resource} stand for the id of such.
 package httpcase
 
 import (
@@ -162,6 +162,7 @@ var varying = []struct {
 }{
 	{regexp.MustCompile(`\b[a-z2-7]{58}\b`), "{submission}"},
 	{regexp.MustCompile(`\b[0-9a-f]{24}\b`), "{request}"},
+	{regexp.MustCompile(`(?m)^(Location: .*/)[0-9a-f-]{36}$`), "${1}{resource}"},
 }
 
 // render writes an answer as it stands in a file.
