@@ -39,12 +39,18 @@ func (t *transaction) complete() error {
 		}
 		r.Readers = readers[w.id]
 		s.Resources = append(s.Resources, r)
+		if w.live && w.typ == "ServiceRequest" && w.stored == nil {
+			s.RepeatedKeys = append(s.RepeatedKeys, search.Identifiers(w.resource)...)
+		}
 		s.Readers = append(s.Readers, r.Readers...)
 		delete(readers, w.id)
 	}
 	s.Shares = t.shares(readers)
 	slices.Sort(s.Readers)
 	s.Readers = slices.Compact(s.Readers)
+	if len(s.RepeatedKeys) > 0 {
+		s.Repeated = repeated
+	}
 	s.summarize(t.bundle, l)
 	if !slices.ContainsFunc(t.requests, func(r *request) bool { return r == nil || !r.isPlain() }) && !t.anyFailed() {
 		return nil
@@ -54,6 +60,13 @@ func (t *transaction) complete() error {
 	}
 	return nil
 }
+
+// repeated says of a submission that another one had asked for the same: two senders' systems may mean it, and who
+// follows the status is to know.
+var repeated = string(fhir.Outcome([]fhir.Issue{{
+	Severity: fhir.SeverityWarning, Code: fhir.CodeDuplicate, Rule: "service-request-repeated", Source: fhir.OwnRules,
+	Details: "An earlier submission of this organisation has a ServiceRequest with the same identifier; both are kept. Say replaces where one takes the other's place",
+}}))
 
 func (t *transaction) anyFailed() bool {
 	return slices.ContainsFunc(t.places, func(p placeOf) bool { return p.failed })
@@ -122,7 +135,7 @@ func (t *transaction) resolve(i int) (err error) {
 
 // needed are the references of a request that a referral cannot do without.
 var needed = map[string][]string{
-	"ServiceRequest":       {"subject", "requester", "performer"},
+	"ServiceRequest":       {"subject", "requester", "performer", "replaces"},
 	"Task":                 {"for", "focus", "owner", "requester"},
 	"CommunicationRequest": {"subject", "requester", "recipient"},
 }

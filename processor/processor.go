@@ -210,6 +210,7 @@ type settlement struct {
 func (s *settlement) begin() {
 	s.State, s.Outcome, s.Answers = referral.Completed, "", nil
 	s.Resources, s.Readers, s.Shares = nil, nil, nil
+	s.RepeatedKeys, s.Repeated = nil, ""
 	s.Request, s.Patient, s.Service, s.Priority, s.Authored = "", "", "", "", ""
 }
 

@@ -338,3 +338,29 @@ func BenchmarkThousandEntries(b *testing.B) {
 		}
 	}
 }
+
+// TestRepeatedServiceRequestWarns: both are kept, and the second one's status says so; an update is no repetition.
+func TestRepeatedServiceRequestWarns(t *testing.T) {
+	f := newFixture(t)
+	request := func(id, status string) string {
+		return `{"resourceType":"ServiceRequest",` + id + `"identifier":[{"system":"urn:x","value":"7"}],"status":"` + status + `","intent":"order"}`
+	}
+	outcome := func(m *queue.Message) string {
+		digest := f.keys.Digest(m.Request)
+		return value[string](t, f, `select coalesce(outcome, '') from submission where d = $1`, digest[:])
+	}
+	first, second := f.write(0, "POST", "ServiceRequest", request("", "active")), f.write(1, "POST", "ServiceRequest", request("", "active"))
+	_, created := f.settle(t, first)
+	f.settle(t, second)
+	if got := outcome(first); got != "" {
+		t.Errorf("the first: got %s, want no outcome", got)
+	}
+	if got := outcome(second); !strings.Contains(got, "service-request-repeated") {
+		t.Errorf("the second: got %q, want a warning", got)
+	}
+	id := idOf(created[0])
+	revoked := f.write(2, "PUT", "ServiceRequest/"+id, request(`"id":"`+id+`",`, "revoked"))
+	if _, got := f.settle(t, revoked); got[0].Status != 200 || outcome(revoked) != "" {
+		t.Errorf("an update: got %+v, %s; want 200 without a warning", got, outcome(revoked))
+	}
+}

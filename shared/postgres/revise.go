@@ -28,7 +28,7 @@ type Share struct {
 const revisePart = `, w as (
 	select u.id, u.type, string_to_array(u.readers, ',') as readers, u.meta, u.content, u.version, u.kind,
 		b.settled_at, b.vid + u.position - 1 as vid
-	from b, unnest($28::uuid[], $29::text[], $30::text[], $31::text[], $32::text[], $33::int4[], $34::text[])
+	from b, unnest($30::uuid[], $31::text[], $32::text[], $33::text[], $34::text[], $35::int4[], $36::text[])
 		with ordinality as u(id, type, readers, meta, content, version, kind, position)
 ), n as (
 	insert into resource (id, type, org, readers, version, last_updated, vid, meta, content, accepted_at)
@@ -47,12 +47,12 @@ const revisePart = `, w as (
 	insert into history (id, version, type, org, readers, last_updated, meta, content, accepted_at, deleted)
 	select w.id, w.version, w.type, $1, w.readers, w.settled_at, '', '', $3, true from w where w.kind = 'd'
 ), x as (
-	delete from idx using b, unnest($35::int8[], $36::int8[]) u(h, vid) where idx.h = u.h and idx.vid = u.vid
+	delete from idx using b, unnest($37::int8[], $38::int8[]) u(h, vid) where idx.h = u.h and idx.vid = u.vid
 ), g as (
 	update resource r set readers = array(select distinct o from unnest(r.readers || string_to_array(u.readers, ',')) o order by o)
-	from b, unnest($37::uuid[], $38::text[]) u(id, readers) where r.id = u.id
+	from b, unnest($39::uuid[], $40::text[]) u(id, readers) where r.id = u.id
 ), gi as (
-	insert into idx (h, vid) select u.h, u.vid from b, unnest($39::int8[], $40::int8[]) u(h, vid)
+	insert into idx (h, vid) select u.h, u.vid from b, unnest($41::int8[], $42::int8[]) u(h, vid)
 	on conflict do nothing
 )`
 

@@ -35,16 +35,19 @@ type Settlement struct {
 	Patient    string // Patient/id
 	Service    string // what is asked for or told, in the sender's words
 	Priority   string
-	Authored   string            // FHIR R4 dateTime as the sender wrote it
-	Outcome    string            // OperationOutcome, or empty
-	Answers    []referral.Answer // of each entry, or one for the whole request; nil: Resources say it all, which were created
-	Return     referral.Return
-	Awaited    bool       // whether to tell those who wait that it has settled
-	Shares     []Share    // of resources that others come to read through it; for Revise
-	Resources  []Resource // in the order of the Bundle's entries; at most MaxResources
-	Content    []byte     // the body as received, compressed
-	Encoding   string
-	SHA256     [32]byte // of the body as received
+	Authored   string // FHIR R4 dateTime as the sender wrote it
+	Outcome    string // OperationOutcome, or empty
+	// Repeated is the outcome instead where the index has one of RepeatedKeys already, of a resource of this organisation.
+	Repeated     string
+	RepeatedKeys []int64
+	Answers      []referral.Answer // of each entry, or one for the whole request; nil: Resources say it all, which were created
+	Return       referral.Return
+	Awaited      bool       // whether to tell those who wait that it has settled
+	Shares       []Share    // of resources that others come to read through it; for Revise
+	Resources    []Resource // in the order of the Bundle's entries; at most MaxResources
+	Content      []byte     // the body as received, compressed
+	Encoding     string
+	SHA256       [32]byte // of the body as received
 }
 
 // Resource is a version that a settlement writes.
@@ -76,7 +79,10 @@ with s as (
 		readers, bundle_type, request, patient, service, priority, resources, outcome, content, encoding, sha256, authored, listed,
 		answers, "return")
 	values ($1, $2, $3, $4, $5, $6, $7, $8, date_trunc('milliseconds', clock_timestamp()), $9,
-		$10, $11, nullif($12, ''), nullif($13, ''), nullif($14, ''), nullif($15, ''), $16, nullif($17, ''), $18, $19, $20, nullif($21, ''), true,
+		$10, $11, nullif($12, ''), nullif($13, ''), nullif($14, ''), nullif($15, ''), $16,
+		case when exists (
+			select from unnest($28::int8[]) k(h) join idx i on i.h = k.h join resource r on r.vid = i.vid and r.org = $1
+		) then $29 else nullif($17, '') end, $18, $19, $20, nullif($21, ''), true,
 		nullif($22, ''), nullif($23, ''))
 	on conflict (org, d) do update set
 		accepted_at = excluded.accepted_at, state = excluded.state, settled_at = excluded.settled_at,
@@ -106,7 +112,7 @@ with s as (
 	createPart = `, r as (
 	insert into resource (id, type, org, readers, version, last_updated, vid, meta, content, accepted_at)
 	select u.id, u.type, $1, string_to_array(u.readers, ','), 1, b.settled_at, b.vid + u.position - 1, u.meta, u.content, $3
-	from b, unnest($28::uuid[], $29::text[], $30::text[], $31::text[], $32::text[])
+	from b, unnest($30::uuid[], $31::text[], $32::text[], $33::text[], $34::text[])
 		with ordinality as u(id, type, readers, meta, content, position)
 )`
 
@@ -183,6 +189,7 @@ func (s *Settlement) submissionArgs() []any {
 		s.Org, s.Digest[:], s.AcceptedAt, s.KeyKind, s.Key[:], s.Client, s.RequestID, s.State, s.Attempts,
 		nonNil(s.Readers), s.BundleType, s.Request, s.Patient, s.Service, s.Priority, s.versions(), s.Outcome, s.Content, s.Encoding, s.SHA256[:],
 		s.Authored, s.answers(), string(s.Return), seers, priorities, keys, positions,
+		s.RepeatedKeys, s.Repeated,
 	}
 }
 

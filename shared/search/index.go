@@ -58,3 +58,15 @@ func elements(resource *fhir.Value, path string) []*fhir.Value {
 	}
 	return found
 }
+
+// Identifiers returns the keys of Index that are a resource's identifiers with a system, which say what it is wherever it
+// is written down.
+func Identifiers(resource *fhir.Value) []int64 {
+	var keys []int64
+	for _, v := range elements(resource, "identifier") {
+		if system, value := v.Get("system").Text(), v.Get("value").Text(); system != "" && value != "" {
+			keys = append(keys, TokenHash(resource.ResourceType(), "identifier", system, value))
+		}
+	}
+	return keys
+}
