@@ -64,15 +64,24 @@ const reviseSQL = submissionPart + revisePart + settledPart
 // another transaction made impossible is tried again inside, and decide is called again, with what is there then. Other
 // errors are as those of Settle.
 func (db *DB) Revise(ctx context.Context, s *Settlement, l Lookup, decide func(*Found) error) (settled bool, err error) {
-	for try := 1; ; try++ {
+	err = persist(ctx, func() (err error) {
 		settled, err = db.revise(ctx, s, l, decide)
+		return err
+	})
+	return settled, err
+}
+
+// persist calls write again, after a short while, when others have overtaken it.
+func persist(ctx context.Context, write func() error) error {
+	for try := 1; ; try++ {
+		err := write()
 		if err == nil || try == maxTries || !overtaken(err) {
-			return settled, err
+			return err
 		}
 		select {
 		case <-time.After(rand.N(time.Duration(try) * 20 * time.Millisecond)):
 		case <-ctx.Done():
-			return false, err
+			return err
 		}
 	}
 }

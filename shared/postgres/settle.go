@@ -81,7 +81,9 @@ with s as (
 	values ($1, $2, $3, $4, $5, $6, $7, $8, date_trunc('milliseconds', clock_timestamp()), $9,
 		$10, $11, nullif($12, ''), nullif($13, ''), nullif($14, ''), nullif($15, ''), $16,
 		case when exists (
-			select from unnest($28::int8[]) k(h) join idx i on i.h = k.h join resource r on r.vid = i.vid and r.org = $1
+			select from unnest($28::int8[]) k(h)
+			cross join lateral (select i.vid from idx i where i.h = k.h offset 0) i
+			cross join lateral (select from resource r where r.vid = i.vid and r.org = $1 limit 1) r
 		) then $29 else nullif($17, '') end, $18, $19, $20, nullif($21, ''), true,
 		nullif($22, ''), nullif($23, ''))
 	on conflict (org, d) do update set
@@ -125,7 +127,8 @@ select count(*) from s`
 // Settle writes the settlements in one transaction and one round trip and reports of each whether it did: false says
 // that its submission is settled already, and nothing was written of it. An *Error with Constraint "submission_key"
 // says that another submission holds the key of one of them. After any error nothing of all is known to be written;
-// after ErrUnavailable or a context's error it may be. Calling it again is safe.
+// after ErrUnavailable or a context's error it may be. Calling it again is safe. What another transaction made impossible
+// is tried again inside.
 func (db *DB) Settle(ctx context.Context, settlements ...*Settlement) (settled []bool, err error) {
 	settled = make([]bool, len(settlements))
 	var statements []statement
@@ -135,8 +138,9 @@ func (db *DB) Settle(ctx context.Context, settlements ...*Settlement) (settled [
 			statements = append(statements, s.notice())
 		}
 	}
-	if err := db.run(ctx, statements...); err != nil {
-		return nil, reduce("settle", err)
+	err = persist(ctx, func() error { return reduce("settle", db.run(ctx, statements...)) })
+	if err != nil {
+		return nil, err
 	}
 	return settled, nil
 }
