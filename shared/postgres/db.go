@@ -22,12 +22,17 @@ type Config struct {
 	MaxConns int32  // 0: 4. More than the server allows: every operation is refused with ErrCapacity
 }
 
-// connectTimeout is for a host that swallows packets.
-const connectTimeout = 3 * time.Second
+// connectTimeout is for a host that swallows packets, aliveTimeout for a connection that has been idle for a second to
+// show that it is not dead: a Lambda function sleeps between events, and none of its packets is missed.
+const (
+	connectTimeout = 3 * time.Second
+	aliveTimeout   = time.Second
+)
 
 // DB is a pool of connections to the store. It is safe for concurrent use.
 type DB struct {
-	pool *pgxpool.Pool
+	pool     *pgxpool.Pool
+	listener *listener
 }
 
 // Open returns a DB that connects when it is first used: a store that is down now may be up then. The only error
@@ -41,6 +46,7 @@ func Open(c Config) (*DB, error) {
 	if config.MaxConns == 0 {
 		config.MaxConns = 4
 	}
+	config.PingTimeout = aliveTimeout
 	config.AfterConnect = withinCapacity(config.MaxConns)
 	config.ConnConfig.ConnectTimeout = connectTimeout
 	config.ConnConfig.RuntimeParams["role"] = c.Role
@@ -53,11 +59,14 @@ func Open(c Config) (*DB, error) {
 	if err != nil {
 		return nil, reduce("open", err)
 	}
-	return &DB{pool: pool}, nil
+	return &DB{pool: pool, listener: newListener(config.ConnConfig)}, nil
 }
 
 // Close waits for connections in use and closes all.
-func (db *DB) Close() { db.pool.Close() }
+func (db *DB) Close() {
+	db.listener.close()
+	db.pool.Close()
+}
 
 // Ready tells whether the store answers.
 func (db *DB) Ready(ctx context.Context) error {

@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -12,10 +13,15 @@ import (
 // Reduce makes of an error of the driver one of the package.
 var Reduce = reduce
 
-// ReadSQL, SubmissionSQL and SQL are the statements of Read, Submission and Search.
+// The statements of Read, Submission, Versions, History, Standing and Original; SQL is that of Search.
 const (
-	ReadSQL       = readSQL
-	SubmissionSQL = submissionSQL
+	ReadSQL          = readSQL
+	SubmissionSQL    = submissionSQL
+	ContentsSQL      = contentsSQL
+	CountVersionsSQL = countVersionsSQL
+	HistorySQL       = historySQL
+	PaceSQL          = paceSQL
+	OriginalSQL      = originalSQL
 )
 
 func (s Search) SQL(org string) (string, []any) { return s.sql(org) }
@@ -45,4 +51,10 @@ func (db *DB) As(ctx context.Context, org, query string, args []any) (seen int, 
 		return nil
 	})
 	return seen, err
+}
+
+// NeverLook lets those who Await look only when they are told to. It is called before anybody does.
+func (db *DB) NeverLook() {
+	db.listener.polling = rhythm{time.Hour, time.Hour}
+	db.listener.silent = db.listener.polling
 }

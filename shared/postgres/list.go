@@ -60,7 +60,8 @@ func ListedStates() []referral.State {
 // was restored into another PostgreSQL cluster, or to an earlier time. To go on from it would miss what settles now.
 var ErrPlace = errors.New("the place is of another store")
 
-// List returns what org may see of what l asks for: of each submission as much as Submission returns. Errors are
+// List returns what org may see of what l asks for: of each submission as much as Submission returns, but for Answers
+// and Return. Errors are
 // ErrPlace and those of the package.
 func (db *DB) List(ctx context.Context, org string, l List) (Listed, error) {
 	var listed Listed
@@ -146,7 +147,7 @@ from (select l.sender, l.d, l.settled_at, l.xid` + listSQL
 	pageJoin = `) l
 cross join lateral (
 	select s.org, s.d, s.accepted_at, s.state, s.settled_at, s.attempts, s.bundle_type, s.readers, s.request, s.patient,
-		s.service, s.priority, s.authored, s.outcome, s.resources
+		s.service, s.priority, s.authored, s.outcome, s.resources, null as answers, null as "return"
 	from submission s where s.org = l.sender and s.d = l.d and ` + maySee + ` limit 1
 ) s` + readableSQL
 )

@@ -53,4 +53,13 @@ func (s Submission) LogValue() slog.Value { return slog.StringValue(fmt.Sprint(s
 // MarshalJSON fails.
 func (s Submission) MarshalJSON() ([]byte, error) { return nil, errNoJSON }
 
+// Format writes the type and size.
+func (o Original) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "[original, %d bytes]", len(o.Content)) }
+
+// LogValue is Format for log/slog.
+func (o Original) LogValue() slog.Value { return slog.StringValue(fmt.Sprint(o)) }
+
+// MarshalJSON fails.
+func (o Original) MarshalJSON() ([]byte, error) { return nil, errNoJSON }
+
 var errNoJSON = errors.New("what the store holds is not encoded as it is")

@@ -27,6 +27,7 @@ func TestRecordsShowNoContent(t *testing.T) {
 		Org: "zqx", Digest: referral.Digest([]byte(strings.Repeat("z", 16))), State: "zqx", Readers: []string{"zqx"}, BundleType: "zqx",
 		Patient: "zqx", Service: "zqx", Priority: "zqx", Authored: "zqx", Resources: []string{"zqx"}, Outcome: "zqx",
 	}, "[submission, 1 resources, 3 bytes]")
+	testNoContent(t, postgres.Original{BundleType: "zqx", State: "zqx", Content: []byte("zqx"), Encoding: "zqx"}, "[original, 3 bytes]")
 }
 
 func testNoContent[T any](t *testing.T, value T, want string) {

@@ -134,8 +134,13 @@ func TestPlansReadNoTableWhole(t *testing.T) {
 		args  []any
 	}
 	statements := map[string]statement{
-		"read":       {postgres.ReadSQL, []any{sender, id.String(), "Patient"}},
-		"submission": {postgres.SubmissionSQL, []any{sender, id[:]}},
+		"read":        {postgres.ReadSQL, []any{sender, id.String(), "Patient"}},
+		"submission":  {postgres.SubmissionSQL, []any{sender, id[:]}},
+		"versions":    {postgres.ContentsSQL, []any{sender, "{" + id.String() + "}", "{1}", "{Patient}", 1 << 20}},
+		"history":     {postgres.HistorySQL, []any{sender, id.String(), "Patient", time.UnixMilli(1), 9, 20, 1 << 20}},
+		"history, of": {postgres.CountVersionsSQL, []any{sender, id.String(), "Patient", time.UnixMilli(1)}},
+		"pace":        {postgres.PaceSQL, []any{sender, id[:]}},
+		"original":    {postgres.OriginalSQL, []any{sender, id[:]}},
 	}
 	for name, s := range map[string]postgres.Search{
 		"list":                   {},
@@ -217,6 +222,9 @@ func fill(t testing.TB, url string) {
 		insert into resource (id, type, org, version, last_updated, vid, meta, content)
 		select gen_random_uuid(), 'ServiceRequest', 'org' || n / 3 % 20, 1, now(), n / 3 * 1024 + n % 3, '', repeat('x', 300)
 		from generate_series(1, 6000) n`)
+	execute(t, url, `
+		insert into history (id, type, org, version, last_updated, meta, content)
+		select r.id, r.type, r.org, v, now(), '', r.content from resource r, generate_series(2, 3) v`)
 	execute(t, url, `
 		insert into idx (h, vid)
 		select n * 7919 + k, n / 3 * 1024 + n % 3 from generate_series(1, 6000) n, generate_series(1, 2) k

@@ -2,6 +2,8 @@ package postgres
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -44,15 +46,27 @@ const (
 	case when s.org = $1 or s.request = any (v.names) then coalesce(s.priority, '') else '' end,
 	case when s.org = $1 or s.request = any (v.names) then coalesce(s.authored, '') else '' end,
 	case when s.org = $1 then coalesce(s.outcome, '') else '' end,
-	case when s.org = $1 then s.resources else coalesce(v.versions, '{}') end`
+	case when s.org = $1 then s.resources else coalesce(v.versions, '{}') end,
+	case when s.org = $1 then coalesce(s.answers, '') else '' end,
+	case when s.org = $1 then coalesce(s."return", '') else '' end`
 
 	readableSQL = `
 cross join lateral (
 	select array_agg(u.version order by u.position) as versions, array_agg(split_part(u.version, '/_history/', 1)) as names
-	from unnest(s.resources) with ordinality u(version, position)
-	cross join lateral (select from resource r where r.id = split_part(u.version, '/', 2)::uuid and ` + mayRead + ` limit 1) r
+	from unnest(s.resources) with ordinality u(version, position)` + readableVersion + `
 	where s.org <> $1
 ) v`
+
+	// readableVersion keeps of versions u, by name, those that $1 may read, superseded or not. A lateral subquery with a
+	// limit is not merged into the query around it: each is looked up by its id, whatever the statistics say.
+	readableVersion = `
+	cross join lateral (select split_part(u.version, '/', 2)::uuid as id, split_part(u.version, '/', 4)::int4 as version) n
+	cross join lateral (
+		(select 1 from resource r where r.id = n.id and r.version = n.version and ` + mayRead + ` limit 1)
+		union all
+		(select 1 from history r where r.id = n.id and r.version = n.version and ` + mayRead + ` limit 1)
+		limit 1
+	) r`
 
 	submissionSQL = `
 select` + submissionColumns + `
@@ -63,10 +77,16 @@ where s.d = $2 and ` + maySee
 // scan reads submissionColumns, and more behind them, from the current row.
 func (s *Submission) scan(rows pgx.Rows, more ...any) error {
 	var digest []byte
-	err := rows.Scan(append([]any{&s.Org, &digest, &s.AcceptedAt, &s.State, &s.SettledAt, &s.Attempts, &s.BundleType,
-		&s.Readers, &s.Patient, &s.Service, &s.Priority, &s.Authored, &s.Outcome, &s.Resources}, more...)...)
+	var answers string
+	if err := rows.Scan(append([]any{&s.Org, &digest, &s.AcceptedAt, &s.State, &s.SettledAt, &s.Attempts, &s.BundleType,
+		&s.Readers, &s.Patient, &s.Service, &s.Priority, &s.Authored, &s.Outcome, &s.Resources, &answers, &s.Return}, more...)...); err != nil {
+		return err
+	}
 	copy(s.Digest[:], digest)
-	return err
+	if answers != "" && json.Unmarshal([]byte(answers), &s.Answers) != nil {
+		return errors.New("the answers of a submission cannot be read") // the cause may quote them
+	}
+	return nil
 }
 
 // Submission returns the submission with digest d that org sent or is addressed by; found is false for any other and
@@ -76,17 +96,22 @@ func (db *DB) Submission(ctx context.Context, org string, d referral.Digest) (s 
 }
 
 func (db *DB) submission(ctx context.Context, query, org string, d referral.Digest) (s Submission, found bool, err error) {
-	err = db.as(ctx, org, query, []any{org, d[:]}, func(rows pgx.Rows) error {
+	err = db.run(ctx, s.find(query, org, d, &found))
+	if err != nil {
+		return Submission{}, false, reduce("submission", err)
+	}
+	return s, found, nil
+}
+
+// find is the statement that reads s.
+func (s *Submission) find(query, org string, d referral.Digest, found *bool) statement {
+	return statement{org, query, []any{org, d[:]}, func(rows pgx.Rows) error {
 		for rows.Next() {
-			found = true
+			*found = true
 			if err := s.scan(rows); err != nil {
 				return err
 			}
 		}
 		return nil
-	})
-	if err != nil {
-		return Submission{}, false, reduce("submission", err)
-	}
-	return s, found, nil
+	}}
 }

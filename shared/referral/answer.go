@@ -16,7 +16,7 @@ type Answer struct {
 	// Read says that the resource belongs to the answer whatever is preferred: it was asked for.
 	Read bool `json:"read,omitempty"`
 	// Matches are the versions that a search found, in their order; nil: it was no search.
-	Matches []string `json:"matches,omitempty"`
+	Matches []string `json:"matches,omitzero"`
 	// Outcome is an OperationOutcome, or nil.
 	Outcome json.RawMessage `json:"outcome,omitempty"`
 }
