@@ -44,6 +44,7 @@ type capabilityRest struct {
 	Security      capabilitySecurity      `json:"security"`
 	Resource      []capabilityResource    `json:"resource"`
 	Interaction   []capabilityInteraction `json:"interaction"`
+	Operation     []capabilityOperation   `json:"operation"`
 }
 
 type capabilitySecurity struct {
@@ -52,18 +53,27 @@ type capabilitySecurity struct {
 }
 
 type capabilityResource struct {
-	Type            string                  `json:"type"`
-	Interaction     []capabilityInteraction `json:"interaction"`
-	Versioning      string                  `json:"versioning"`
-	ReadHistory     bool                    `json:"readHistory"`
-	UpdateCreate    bool                    `json:"updateCreate"`
-	ConditionalRead string                  `json:"conditionalRead"`
-	SearchParam     []capabilitySearchParam `json:"searchParam"`
+	Type              string                  `json:"type"`
+	Interaction       []capabilityInteraction `json:"interaction"`
+	Versioning        string                  `json:"versioning"`
+	ReadHistory       bool                    `json:"readHistory"`
+	UpdateCreate      bool                    `json:"updateCreate"`
+	ConditionalCreate bool                    `json:"conditionalCreate"`
+	ConditionalRead   string                  `json:"conditionalRead"`
+	ConditionalUpdate bool                    `json:"conditionalUpdate"`
+	ConditionalDelete string                  `json:"conditionalDelete"`
+	SearchParam       []capabilitySearchParam `json:"searchParam"`
+	Operation         []capabilityOperation   `json:"operation"`
 }
 
 type capabilityInteraction struct {
 	Code          string `json:"code"`
 	Documentation string `json:"documentation,omitempty"`
+}
+
+type capabilityOperation struct {
+	Name       string `json:"name"`
+	Definition string `json:"definition"` // canonical URL of an OperationDefinition of R4
 }
 
 type capabilitySearchParam struct {
@@ -73,23 +83,33 @@ type capabilitySearchParam struct {
 
 // capabilityStatement is made from the table that searches read.
 func capabilityStatement(c Config) []byte {
+	validate := capabilityOperation{"validate", "http://hl7.org/fhir/OperationDefinition/Resource-validate"}
 	rest := capabilityRest{
 		Mode: "server",
-		Documentation: "JSON only: XML is refused with 406 and 415. A Bundle of type transaction, batch, document, message or collection " +
-			"is sent to the base URL and answered with 202 and a status URL (FHIR asynchronous pattern). " +
-			"Searches answer with at most 100 resources or about 4 MiB a page.",
-		Security: capabilitySecurity{Description: "An API key in the header x-api-key says who calls; a client reads what its organisation sent or was addressed."},
-		Interaction: []capabilityInteraction{{Code: "batch", Documentation: "As transaction; entries do not refer to each other."}, {
-			Code: "transaction", Documentation: "Creates (POST) only. Asynchronous: 202, then the status URL in Content-Location.",
-		}},
+		Documentation: "JSON only: XML is refused with 406 and 415. Every write is answered with 202 and a status URL in Content-Location " +
+			"(FHIR asynchronous pattern), unless it prefers to wait: with Prefer: wait=n, of at most 20 seconds, it is answered as by a server " +
+			"that settles at once, if it settles in that time. Ids are the server's: an update of an unknown one is 405. " +
+			"A Bundle of type transaction, batch, document, message or collection is sent to the base URL. A JSON Patch is application/json-patch+json. " +
+			"DELETE on a status URL cancels what has not settled. " +
+			"Searches and histories answer with at most 100 resources or about 4 MiB a page.",
+		Security: capabilitySecurity{Description: "An API key in the header x-api-key says who calls; a client reads what its organisation sent or was addressed, and writes what it sent."},
+		Interaction: []capabilityInteraction{
+			{Code: "transaction", Documentation: "Create, update, patch, delete, read and search, with their conditions. 202 unless Prefer: wait."},
+			{Code: "batch", Documentation: "As transaction; entries do not refer to each other, and each settles by itself."},
+		},
+		Operation: []capabilityOperation{
+			{"process-message", "http://hl7.org/fhir/OperationDefinition/MessageHeader-process-message"}, validate,
+		},
 	}
 	for _, name := range search.Types() {
 		resource := capabilityResource{
-			Type:            name,
-			Interaction:     []capabilityInteraction{{Code: "read"}, {Code: "search-type"}},
-			Versioning:      "versioned",
-			ConditionalRead: "not-match",
-			SearchParam:     []capabilitySearchParam{{Name: "_id", Type: search.Token}},
+			Type: name, Versioning: "versioned", ReadHistory: true, UpdateCreate: false,
+			ConditionalCreate: true, ConditionalRead: "full-support", ConditionalUpdate: true, ConditionalDelete: "single",
+			SearchParam: []capabilitySearchParam{{Name: "_id", Type: search.Token}},
+			Operation:   []capabilityOperation{validate},
+		}
+		for _, code := range []string{"read", "vread", "update", "patch", "delete", "history-instance", "create", "search-type"} {
+			resource.Interaction = append(resource.Interaction, capabilityInteraction{Code: code})
 		}
 		params, _ := search.Params(name)
 		for _, p := range params {

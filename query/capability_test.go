@@ -38,12 +38,14 @@ func TestMetadataAndRoutesAgree(t *testing.T) {
 		resourceType := resource.Get("type").Text()
 		named[resourceType] = true
 		for j := range resource.Get("interaction").Items() {
+			absent := "/fhir/" + resourceType + "/" + referral.UUID{1}.String()
 			switch code := resource.Get("interaction").Items()[j].Get("code").Text(); code {
-			case "read":
-				w := s.get("dev-sender", "/fhir/"+resourceType+"/"+referral.UUID{1}.String())
-				if got := parse(t, w).At("issue", "code").Text(); got != "not-found" {
-					t.Errorf("read of %s: got %s, want not-found", resourceType, got)
+			case "read", "vread", "history-instance":
+				target := absent + map[string]string{"vread": "/_history/1", "history-instance": "/_history"}[code]
+				if got := parse(t, s.get("dev-sender", target)).At("issue", "code").Text(); got != "not-found" {
+					t.Errorf("%s of %s: got %s, want not-found", code, resourceType, got)
 				}
+			case "create", "update", "patch", "delete": // ingest's
 			case "search-type":
 				if got := s.get("dev-sender", "/fhir/"+resourceType).Code; got != http.StatusOK {
 					t.Errorf("search of %s: got %d", resourceType, got)

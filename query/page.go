@@ -9,9 +9,11 @@ import (
 	"github.com/ausbizconsulting/referral-fhir-server/shared/referral"
 )
 
-// What the signature in a page token is for: search results, a list of referrals newest first, and one forward.
+// What the signature in a page token is for: search results, a history, a list of referrals newest first, and one
+// forward.
 const (
 	pagePurpose    = "search-page-v1"
+	historyPurpose = "history-page-v1"
 	listPurpose    = "referrals-page-v1"
 	forwardPurpose = "referrals-forward-v1"
 )

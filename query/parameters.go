@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/ausbizconsulting/referral-fhir-server/shared/fhir"
+	"github.com/ausbizconsulting/referral-fhir-server/shared/fhirhttp"
 	"github.com/ausbizconsulting/referral-fhir-server/shared/referral"
 	"github.com/ausbizconsulting/referral-fhir-server/shared/search"
 )
@@ -135,17 +136,8 @@ func parameterNames(resourceType string) []string {
 	return names
 }
 
-// handlesStrictly reads the preference handling (RFC 7240 §4.4); lenient is the default.
-func handlesStrictly(r *http.Request) bool {
-	for _, preference := range strings.Split(strings.Join(r.Header.Values("Prefer"), ","), ",") {
-		preference, _, _ = strings.Cut(preference, ";")
-		name, value, _ := strings.Cut(preference, "=")
-		if strings.EqualFold(strings.TrimSpace(name), "handling") {
-			return strings.EqualFold(strings.Trim(strings.TrimSpace(value), `"`), "strict") // the first counts (§2)
-		}
-	}
-	return false
-}
+// handlesStrictly reads the preference handling (FHIR R4 search.html#errors); lenient is the default.
+func handlesStrictly(r *http.Request) bool { return fhirhttp.Prefer(r).Handling == "strict" }
 
 // cutAny cuts s at the first of chars.
 func cutAny(s, chars string) (before, after string, found bool) {

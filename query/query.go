@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"time"
 
+	"github.com/ausbizconsulting/referral-fhir-server/shared/answer"
 	"github.com/ausbizconsulting/referral-fhir-server/shared/fhir"
 	"github.com/ausbizconsulting/referral-fhir-server/shared/fhirhttp"
 	"github.com/ausbizconsulting/referral-fhir-server/shared/postgres"
@@ -18,8 +19,12 @@ import (
 
 // Store reads on behalf of an organisation, and finds nothing but what that may read.
 type Store interface {
+	answer.Store
 	Submission(ctx context.Context, org string, d referral.Digest) (s postgres.Submission, found bool, err error)
+	Standing(ctx context.Context, org string, d referral.Digest) (s postgres.Submission, found bool, p postgres.Pace, err error)
+	Cancel(ctx context.Context, c postgres.Cancellation) (referral.State, error)
 	Read(ctx context.Context, org, resourceType string, id referral.UUID) (v postgres.Version, found bool, err error)
+	History(ctx context.Context, org string, h postgres.History) (v postgres.Versions, known bool, err error)
 	List(ctx context.Context, org string, l postgres.List) (postgres.Listed, error)
 	Search(ctx context.Context, org string, s postgres.Search) (found []postgres.Version, more bool, err error)
 }
@@ -31,6 +36,9 @@ type Config struct {
 	Keys         *referral.Keys
 	BaseURL      *url.URL // of fullUrls and links, without /fhir; never taken from a request
 	HTTP         fhirhttp.Server
+	// Await returns the submission as soon as it has settled; found is false when ctx ends before. It serves polls that
+	// wait; nil: they are answered at once.
+	Await func(ctx context.Context, org string, d referral.Digest) (s postgres.Submission, found bool, err error)
 
 	Version  string    // of the software, for the CapabilityStatement; empty: "development"
 	Released time.Time // CapabilityStatement.date; zero: the day this interface was first published
@@ -43,6 +51,7 @@ type Config struct {
 // Server answers reads over HTTP. It is safe for concurrent use.
 type Server struct {
 	Config
+	answers    answer.Answers
 	capability []byte
 }
 
@@ -63,33 +72,39 @@ func New(c Config) *Server {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	return &Server{Config: c, capability: capabilityStatement(c)}
+	return &Server{
+		Config: c, answers: answer.Answers{Store: c.Store, Keys: c.Keys, BaseURL: c.BaseURL}, capability: capabilityStatement(c),
+	}
 }
 
 // Register adds query's routes to mux. GET serves HEAD, too.
 func (s *Server) Register(mux *http.ServeMux) {
 	for route, handler := range map[string]fhirhttp.Handler{
-		"GET /fhir/metadata":        s.metadata,
-		"GET /fhir/_status/{id}":    s.authorized(s.status),
-		"GET /fhir/{type}/{id}":     s.authorized(s.read),
-		"GET /fhir/{type}":          s.authorized(s.search),
-		"POST /fhir/{type}/_search": s.authorized(s.searchForm),
-		"GET /referrals":            s.authorized(s.referrals),
-		"GET /referrals/{id}":       s.authorized(s.referral),
+		"GET /fhir/metadata":                       s.metadata,
+		"GET /fhir/_status/{id}":                   s.authorized(principal.Read, s.status),
+		"DELETE /fhir/_status/{id}":                s.authorized(principal.Submit, s.cancel),
+		"GET /fhir/{type}/{id}":                    s.authorized(principal.Read, s.read),
+		"GET /fhir/{type}/{id}/_history":           s.authorized(principal.Read, s.history),
+		"GET /fhir/{type}/{id}/_history/{version}": s.authorized(principal.Read, s.vread),
+		"GET /fhir/{type}":                         s.authorized(principal.Read, s.search),
+		"POST /fhir/{type}/_search":                s.authorized(principal.Read, s.searchForm),
+		"GET /referrals":                           s.authorized(principal.Read, s.referrals),
+		"GET /referrals/{id}":                      s.authorized(principal.Read, s.referral),
+		"GET /referrals/{id}/bundle":               s.authorized(principal.Read, s.original),
 	} {
 		mux.Handle(route, s.HTTP.Handle(route, handler))
 	}
 }
 
-// authorized returns h for callers that are known, have the scope read and take JSON.
-func (s *Server) authorized(h fhirhttp.Handler) fhirhttp.Handler {
+// authorized returns h for callers that are known, have the scope and take JSON.
+func (s *Server) authorized(scope principal.Scope, h fhirhttp.Handler) fhirhttp.Handler {
 	return func(w *fhirhttp.Response, r *http.Request) error {
 		p, err := s.Authenticate(r)
 		if err != nil {
 			return err
 		}
 		w.Principal = p
-		if err := p.Allow(principal.Read); err != nil {
+		if err := p.Allow(scope); err != nil {
 			return err
 		}
 		if err := fhirhttp.CheckAccept(r); err != nil {

@@ -49,18 +49,26 @@ func newServer(t testing.TB) *server {
 
 func newServerOn(t testing.TB, store string) *server {
 	t.Helper()
+	return newServerWith(t, store, func(*query.Config) {})
+}
+
+// newServerWith is newServerOn with more in its configuration.
+func newServerWith(t testing.TB, store string, configure func(*query.Config)) *server {
+	t.Helper()
 	keys, err := referral.NewKeys(bytes.Repeat([]byte{1}, 32), bytes.Repeat([]byte{2}, 32))
 	if err != nil {
 		t.Fatal(err)
 	}
 	mux := http.NewServeMux()
 	s := &server{TB: t, Handler: mux, keys: keys, store: open(t, store, postgres.RoleProcessor), query: open(t, store, postgres.RoleQuery)}
-	query.New(query.Config{
+	c := query.Config{
 		Authenticate: principal.Development().Authenticate, Store: s.query, Keys: keys,
 		BaseURL:   &url.URL{Scheme: "https", Host: "referral.example"},
 		Now:       func() time.Time { return accepted.Add(20 * time.Second) },
 		PageBytes: 64 << 10,
-	}).Register(mux)
+	}
+	configure(&c)
+	query.New(c).Register(mux)
 	return s
 }
 
@@ -144,6 +152,20 @@ func (s *server) settle(settlement *postgres.Settlement) *postgres.Settlement {
 	return settlement
 }
 
+// revise settles, as submission n, the next version of a resource; no content deletes it.
+func (s *server) revise(n int, r postgres.Resource, content string) postgres.Resource {
+	s.Helper()
+	r.Version, r.Content, r.Keys, r.Deleted, r.Replaces = max(r.Version, 1)+1, content, nil, content == "", &postgres.Replaced{}
+	settlement := s.settlement(n)
+	settlement.BundleType, settlement.Resources, settlement.Request, settlement.Patient = "update", []postgres.Resource{r}, "", ""
+	settlement.Answers = []referral.Answer{{Status: 200, Version: r.Name()}}
+	settled, err := s.store.Revise(s.Context(), settlement, postgres.Lookup{}, func(*postgres.Found) error { return nil })
+	if err != nil || !settled {
+		s.Fatalf("revise: %v, %v", settled, err)
+	}
+	return r
+}
+
 // id is the submission id of settlement as org would have it.
 func (s *server) id(settlement *postgres.Settlement, org string) string {
 	return s.keys.Mint(referral.Submission{Org: org, AcceptedAt: settlement.AcceptedAt, Digest: settlement.Digest})
@@ -168,7 +190,7 @@ func same(a, b *httptest.ResponseRecorder) error {
 func TestEveryReadNeedsAKeyAndTheScopeRead(t *testing.T) {
 	s := newServerOn(t, nowhere)
 	for _, target := range []string{
-		"/fhir/_status/x", "/fhir/Patient/x", "/fhir/Patient", "/fhir/Unknown", "/fhir/Unknown/x", "/referrals", "/referrals/x",
+		"/fhir/_status/x", "/fhir/Patient/x", "/fhir/Patient/x/_history", "/fhir/Patient/x/_history/1", "/referrals/x/bundle", "/fhir/Patient", "/fhir/Unknown", "/fhir/Unknown/x", "/referrals", "/referrals/x",
 	} {
 		for key, want := range map[string]int{"": 401, "dev-nobody": 401, "dev-operator": 403} {
 			if got := s.get(key, target).Code; got != want {

@@ -49,7 +49,7 @@ func (s *Server) referral(w *fhirhttp.Response, r *http.Request) error {
 
 func (s *Server) view(submission postgres.Submission) referralView {
 	view := referralView{
-		ID: s.canonicalID(submission), State: submission.State, AcceptedAt: formatInstant(submission.AcceptedAt),
+		ID: s.answers.CanonicalID(submission), State: submission.State, AcceptedAt: formatInstant(submission.AcceptedAt),
 		Attempts: submission.Attempts, From: submission.Org, To: append([]string{}, submission.Readers...),
 		Patient: submission.Patient, Service: submission.Service, Priority: submission.Priority, Authored: submission.Authored,
 		Resources: []string{},

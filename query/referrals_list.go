@@ -177,7 +177,7 @@ func (q *listQuery) add(name, value string) error {
 	case "to":
 		q.Addressee, err = parseOrg(name, value)
 	case "since":
-		q.Since, err = parseSince(value)
+		q.Since, err = parseInstant(name, value)
 	case "_count":
 		n, notNumber := strconv.Atoi(value)
 		if notNumber != nil || n < 1 {
@@ -204,13 +204,13 @@ func parseOrg(name, value string) (string, error) {
 	return value, nil
 }
 
-// parseSince takes an instant with a time zone, or a day in UTC.
-func parseSince(value string) (time.Time, error) {
+// parseInstant takes an instant with a time zone, or a day in UTC.
+func parseInstant(name, value string) (time.Time, error) {
 	for _, layout := range []string{time.RFC3339, time.DateOnly} {
 		if t, err := time.Parse(layout, value); err == nil && t.Year() > 0 {
 			return t, nil
 		}
 	}
-	return time.Time{}, fhir.NewError(fhir.CodeValue, "", "since is an instant with a time zone, such as 2026-11-22T09:00:00+11:00, "+
+	return time.Time{}, fhir.NewError(fhir.CodeValue, "", name+" is an instant with a time zone, such as 2026-11-22T09:00:00+11:00, "+
 		"in a URL with %2B for the plus sign, or a day in UTC, such as 2026-11-22")
 }

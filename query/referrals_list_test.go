@@ -20,10 +20,12 @@ import (
 var update = flag.Bool("update", false, "write the answers in testdata/http anew")
 
 // Refusals come before the store is asked: it is not there.
-func TestReferralsRefuses(t *testing.T) {
+func TestRefusals(t *testing.T) {
 	s := newServerOn(t, nowhere)
-	for _, c := range httpcase.Load(t, "../testdata", "referrals-*") {
-		t.Run(c.Name, func(t *testing.T) { c.Replay(t, s, *update) })
+	for _, about := range []string{"status", "read", "history", "search", "referrals"} {
+		for _, c := range httpcase.Load(t, "../testdata", about+"-*") {
+			t.Run(c.Name, func(t *testing.T) { c.Replay(t, s, *update) })
+		}
 	}
 }
 

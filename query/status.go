@@ -2,10 +2,8 @@ package query
 
 import (
 	"context"
-	"encoding/json"
 	"net/http"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/ausbizconsulting/referral-fhir-server/shared/fhir"
@@ -16,7 +14,8 @@ import (
 
 // status tells a sender how its submission stands (FHIR R4 async.html, R5 async-bundle.html): 202 until it has
 // settled, then 200 with a batch-response whose one entry is the outcome of the request. An id proves itself, so that
-// a genuine one without a row, or with a store that does not answer, is accepted and not unknown.
+// a genuine one without a row, or with a store that does not answer, is accepted and not unknown. A poll may prefer to
+// wait for the settlement (RFC 7240 §4.3), and to see another part of it than was preferred when sending.
 func (s *Server) status(w *fhirhttp.Response, r *http.Request) error {
 	id := r.PathValue("id")
 	claimed, err := s.Keys.Verify(w.Principal.Org, id)
@@ -24,35 +23,94 @@ func (s *Server) status(w *fhirhttp.Response, r *http.Request) error {
 		return notFound()
 	}
 	w.Submission = id
+	prefer := fhirhttp.Prefer(r)
+	submission, settled, err := s.await(r.Context(), prefer, claimed)
+	if err != nil {
+		return s.unreadable(w, err)
+	}
 	ctx, cancel := context.WithTimeout(r.Context(), s.StoreTimeout)
 	defer cancel()
-	submission, found, err := s.Store.Submission(ctx, w.Principal.Org, claimed.Digest)
-	switch {
-	case err != nil && !mayAnswerLater(err):
-		return err
-	case err != nil:
-		inProgress(w, "accepted; the status cannot be read at the moment", maxRetryAfter)
-		return err // for the log: the answer is written
-	case !found:
-		inProgress(w, "accepted, not settled yet", retryAfter(s.Now().Sub(claimed.AcceptedAt)))
-		return nil
-	case !submission.State.Settled():
-		inProgress(w, "accepted; it could not be settled and waits for an operator of the server", maxRetryAfter)
-		return nil
+	if !settled {
+		var found bool
+		var pace postgres.Pace
+		submission, found, pace, err = s.Store.Standing(ctx, claimed.Org, claimed.Digest)
+		switch now := s.Now(); {
+		case err != nil:
+			return s.unreadable(w, err)
+		case !found:
+			inProgress(w, progress(pace, now), after(pace, now, claimed.AcceptedAt))
+			return nil
+		case !submission.State.Settled():
+			inProgress(w, "accepted; it could not be settled and waits for an operator of the server", maxUnknown)
+			return nil
+		}
 	}
-	body, err := encode(s.outcome(submission))
+	body, err := s.answers.Status(ctx, submission, referral.Return(prefer.Return))
 	if err != nil {
-		return err
+		return s.unreadable(w, err)
 	}
 	fhirhttp.Write(w, http.StatusOK, body)
 	return nil
 }
 
-const maxRetryAfter = 10 * time.Second
+// maxWait is what API Gateway and Lambda leave of half a minute.
+const maxWait = 20 * time.Second
 
-// retryAfter is a second at first and grows with the age of a submission.
+// await returns the submission of a poll that prefers to wait, once it has settled; settled is false when it has not
+// within that time, or when nobody waits.
+func (s *Server) await(ctx context.Context, prefer fhirhttp.Preferences, claimed referral.Submission) (submission postgres.Submission, settled bool, err error) {
+	if prefer.Wait <= 0 || prefer.Async || s.Await == nil {
+		return postgres.Submission{}, false, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, min(prefer.Wait, maxWait))
+	defer cancel()
+	return s.Await(ctx, claimed.Org, claimed.Digest)
+}
+
+// unreadable answers for a store that failed: the submission is accepted all the same. err is for the log.
+func (s *Server) unreadable(w *fhirhttp.Response, err error) error {
+	if mayAnswerLater(err) {
+		inProgress(w, "accepted; the status cannot be read at the moment", maxUnknown)
+	}
+	return err
+}
+
+// The bounds of Retry-After: where it is known how far settling lags behind, and where it is not.
+const (
+	maxKnown   = 120 * time.Second
+	maxUnknown = 10 * time.Second
+)
+
+// after says when it is worth asking again for what was accepted at a time: when the lag of what settled last has
+// passed. Beyond that, and without knowledge, it grows with the time that passes.
+func after(p postgres.Pace, now, accepted time.Time) time.Duration {
+	age := now.Sub(accepted)
+	if !current(p, now) {
+		return retryAfter(age)
+	}
+	if left := p.Took - age; left > 0 {
+		return min(max(left, time.Second), maxKnown)
+	}
+	return retryAfter(age - p.Took)
+}
+
+// current tells whether p is of now: a lag that was is none that is.
+func current(p postgres.Pace, now time.Time) bool {
+	return !p.SettledAt.IsZero() && now.Sub(p.SettledAt) < maxKnown
+}
+
+// retryAfter is a second at first and grows with age.
 func retryAfter(age time.Duration) time.Duration {
-	return min(max(time.Second+age/5, time.Second), maxRetryAfter)
+	return min(max(time.Second+age/5, time.Second), maxUnknown)
+}
+
+// progress says what is known of a submission that has no row.
+func progress(p postgres.Pace, now time.Time) string {
+	text := "accepted, not settled yet"
+	if current(p, now) {
+		text += "; the last one before took " + max(p.Took, 0).Round(time.Millisecond).String() + " to settle"
+	}
+	return text
 }
 
 func inProgress(w *fhirhttp.Response, progress string, after time.Duration) {
@@ -63,85 +121,31 @@ func inProgress(w *fhirhttp.Response, progress string, after time.Duration) {
 	}}))
 }
 
-// responseBundle is a Bundle of type batch-response or transaction-response (FHIR R4 bundle.html).
-type responseBundle struct {
-	ResourceType string          `json:"resourceType"`
-	ID           string          `json:"id,omitempty"`
-	Type         string          `json:"type"`
-	Entry        []responseEntry `json:"entry,omitempty"`
-}
-
-type responseEntry struct {
-	Resource *responseBundle `json:"resource,omitempty"`
-	Response response        `json:"response"`
-}
-
-type response struct {
-	Status       string          `json:"status"`
-	Location     string          `json:"location,omitempty"`
-	ETag         string          `json:"etag,omitempty"`
-	LastModified string          `json:"lastModified,omitempty"`
-	Outcome      json.RawMessage `json:"outcome,omitempty"`
-}
-
-// outcome returns the Bundle of a settled submission, whose id is the canonical one: the same request sent twice has
-// two ids, and both lead here.
-func (s *Server) outcome(submission postgres.Submission) responseBundle {
-	entry := responseEntry{Response: response{Outcome: json.RawMessage(submission.Outcome)}}
-	switch submission.State {
-	case referral.Completed:
-		entry.Response.Status = statusLine(http.StatusOK)
-		entry.Resource = entriesResponse(submission)
-	case referral.Cancelled:
-		entry.Response.Status = statusLine(http.StatusGone)
-	default:
-		entry.Response.Status = statusLine(rejectedStatus(submission.Outcome))
+// cancel keeps a submission from settling, where that has not happened (FHIR R4 async.html, deleting the status URL).
+func (s *Server) cancel(w *fhirhttp.Response, r *http.Request) error {
+	id := r.PathValue("id")
+	claimed, err := s.Keys.Verify(w.Principal.Org, id)
+	if err != nil {
+		return notFound()
 	}
-	return responseBundle{
-		ResourceType: "Bundle", ID: s.canonicalID(submission), Type: "batch-response", Entry: []responseEntry{entry},
+	w.Submission = id
+	ctx, cancel := context.WithTimeout(r.Context(), s.StoreTimeout)
+	defer cancel()
+	state, err := s.Store.Cancel(ctx, postgres.Cancellation{
+		Org: claimed.Org, Digest: claimed.Digest, AcceptedAt: claimed.AcceptedAt, Client: w.Principal.Client, RequestID: w.RequestID,
+	})
+	if err != nil {
+		return storeError(err)
 	}
-}
-
-// entriesResponse has an entry for each of the request's. Those of a batch that only creates succeed together: nothing
-// but the store can fail them, and that fails the delivery.
-func entriesResponse(submission postgres.Submission) *responseBundle {
-	b := &responseBundle{ResourceType: "Bundle", Type: "transaction-response"}
-	if submission.BundleType == "batch" {
-		b.Type = "batch-response"
+	if state != referral.Cancelled {
+		return fhir.NewError(fhir.CodeConflict, "", "The submission has settled already: its status says how")
 	}
-	for _, version := range submission.Resources {
-		_, number, _ := strings.Cut(version, "/_history/")
-		b.Entry = append(b.Entry, responseEntry{Response: response{
-			Status: statusLine(http.StatusCreated), Location: version, ETag: `W/"` + number + `"`,
-			LastModified: formatInstant(submission.SettledAt),
-		}})
-	}
-	return b
-}
-
-// rejectedStatus returns the 4xx of a rejected submission: that of the first issue that fails in its outcome.
-func rejectedStatus(outcome string) int {
-	if o, err := fhir.Parse([]byte(outcome), "OperationOutcome", fhir.Limits{}); err == nil {
-		var e fhir.Error
-		issues := o.Get("issue").Items()
-		for i := range issues {
-			e.Issues = append(e.Issues, fhir.Issue{
-				Severity: fhir.Severity(issues[i].Get("severity").Text()), Code: fhir.Code(issues[i].Get("code").Text()),
-			})
-		}
-		if status := fhirhttp.Status(&e); status < 500 {
-			return status
-		}
-	}
-	return http.StatusUnprocessableEntity
+	fhirhttp.Write(w, http.StatusAccepted, fhir.Outcome([]fhir.Issue{{
+		Severity: fhir.SeverityInformation, Code: fhir.CodeInformational, Details: "The submission is cancelled: it will not settle.",
+	}}))
+	return nil
 }
 
 func statusLine(status int) string { return strconv.Itoa(status) + " " + http.StatusText(status) }
 
 func formatInstant(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z") }
-
-func (s *Server) canonicalID(submission postgres.Submission) string {
-	return s.Keys.Mint(referral.Submission{
-		Org: submission.Org, AcceptedAt: submission.AcceptedAt, Digest: submission.Digest,
-	})
-}

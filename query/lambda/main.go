@@ -29,7 +29,7 @@ func start(_ context.Context, v *env.Settings) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.Store = store
+	c.Store, c.Await = store, store.Await
 	mux := http.NewServeMux()
 	query.New(c).Register(mux)
 	fhirhttp.RegisterHealth(mux, fhirhttp.Parts{"store": store.Ready})

@@ -1,0 +1,67 @@
+package query
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"net/http"
+	"strconv"
+
+	"github.com/ausbizconsulting/referral-fhir-server/shared/fhir"
+	"github.com/ausbizconsulting/referral-fhir-server/shared/fhirhttp"
+	"github.com/ausbizconsulting/referral-fhir-server/shared/queue"
+	"github.com/ausbizconsulting/referral-fhir-server/shared/referral"
+)
+
+// original serves the body of a submission, byte for byte as it was received: to its sender, and to an organisation
+// that it is addressed to when that may read all of it. An id proves itself as for referral; one that has no row yet is
+// accepted, and its sender may come again.
+func (s *Server) original(w *fhirhttp.Response, r *http.Request) error {
+	ctx, cancel := context.WithTimeout(r.Context(), s.StoreTimeout)
+	defer cancel()
+	submission, err := s.submissionOf(ctx, w.Principal.Org, r.PathValue("id"))
+	if err != nil {
+		return err
+	}
+	w.Submission = s.answers.CanonicalID(submission)
+	switch submission.State {
+	case referral.Queued:
+		inProgress(w, "accepted, not settled yet", retryAfter(s.Now().Sub(submission.AcceptedAt)))
+		return nil
+	case referral.Cancelled:
+		return fhir.NewError(fhir.CodeDeleted, "", "The submission was cancelled before it settled")
+	}
+	o, found, err := s.Store.Original(ctx, w.Principal.Org, submission.Digest)
+	if err != nil {
+		return storeError(err)
+	}
+	if !found {
+		return notFound()
+	}
+	body, err := queue.Unpack(o.Content)
+	if err != nil || sha256.Sum256(body) != o.SHA256 {
+		return errors.New("the body of a submission is not the one that was received")
+	}
+	// The digest is RFC 9530's; it is a strong validator as well.
+	etag := `"` + hex.EncodeToString(o.SHA256[:]) + `"`
+	w.Header().Set("ETag", etag)
+	w.Header().Set("Content-Digest", "sha-256=:"+base64.StdEncoding.EncodeToString(o.SHA256[:])+":")
+	if matches(r.Header.Values("If-None-Match"), etag) {
+		w.WriteHeader(http.StatusNotModified)
+		return nil
+	}
+	if len(body) == 0 { // of a deletion
+		w.WriteHeader(http.StatusNoContent)
+		return nil
+	}
+	w.Header().Set("Content-Type", "application/fhir+json")
+	if o.BundleType == "patch" {
+		w.Header().Set("Content-Type", "application/json-patch+json")
+	}
+	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+	w.WriteHeader(http.StatusOK)
+	_, _ = w.Write(body) //nolint:gosec // G705: JSON with its own content type; and the client's loss if it has gone
+	return nil
+}
