@@ -146,7 +146,7 @@ func TestEntries(t *testing.T) {
 				`{"fullUrl":"` + url1(one[:44]) + `","resource":` + resource(one, `"language":"en"`) + `,"search":{"mode":"match"}}]},"response":{"status":"200 OK"}}`,
 		},
 		"search that found nothing": {
-			answer:  referral.Answer{Status: 200, Read: true},
+			answer:  referral.Answer{Status: 200, Matches: []string{}},
 			minimal: `{"resource":{"resourceType":"Bundle","type":"searchset","total":0},"response":{"status":"200 OK"}}`,
 		},
 		"with a warning": {
