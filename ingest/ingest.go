@@ -42,7 +42,7 @@ type Config struct {
 	// Await returns what a FHIR server that settles at once would have answered to the submission with digest d, as soon
 	// as it has settled, and nil when ctx ends before. nil: nobody can wait.
 	Await       func(ctx context.Context, org string, d referral.Digest, prefer referral.Return) (*fhirhttp.Reply, error)
-	DefaultWait time.Duration // of a request that prefers neither wait nor respond-async; 0: none
+	DefaultWait time.Duration // of a request that prefers neither wait nor respond-async, at most 20 s; 0: none
 
 	MaxBody     int64            // bytes of a decoded body; 0: 4 MiB
 	MaxEntries  int              // entries of a Bundle; 0: 1,000
@@ -82,7 +82,7 @@ func (s *Server) Register(mux *http.ServeMux) {
 	for route, handler := range map[string]fhirhttp.Handler{
 		"POST /fhir":                  s.submit,
 		"POST /fhir/$process-message": s.processMessage,
-		"POST /fhir/Bundle":           s.submitContent,
+		"POST /fhir/Bundle":           s.createBundle,
 		"POST /fhir/$validate":        s.validate,
 		"POST /fhir/{type}":           s.write,
 		"PUT /fhir/{type}":            s.write,

@@ -14,42 +14,50 @@ import (
 	"github.com/ausbizconsulting/referral-fhir-server/shared/referral"
 )
 
-// submit accepts a Bundle (FHIR R4 http.html#transaction, async.html; RFC 9110 §15.3.3, 202 Accepted).
+// submit accepts a Bundle (FHIR R4 http.html#transaction, async.html).
 func (s *Server) submit(w *fhirhttp.Response, r *http.Request) error {
-	return s.submitBundle(w, r, func(fhir.Bundle) error { return nil })
+	return s.submitBundle(w, r, fhirhttp.Prefer(r), func(*fhir.Value) error { return nil })
 }
 
-// submitContent accepts a Bundle that is a resource to keep: POST /fhir/Bundle is a create (FHIR R4 http.html#create).
-func (s *Server) submitContent(w *fhirhttp.Response, r *http.Request) error {
-	return s.submitBundle(w, r, func(b fhir.Bundle) error {
-		if b.Type == "transaction" || b.Type == "batch" {
-			return fhir.NewError(fhir.CodeNotSupported, "Bundle.type", "A transaction or batch is sent to the base URL, /fhir: here it would be kept, and not carried out")
+// createBundle accepts a Bundle that is a resource to keep: POST /fhir/Bundle is a create (FHIR R4 http.html#create).
+func (s *Server) createBundle(w *fhirhttp.Response, r *http.Request) error {
+	return s.submitBundle(w, r, fhirhttp.Prefer(r), func(document *fhir.Value) error {
+		if r.Header.Values("If-None-Exist") != nil {
+			return fhir.NewError(fhir.CodeNotSupported, "", "A Bundle is told from others by its identifier: there is no If-None-Exist for it")
+		}
+		if kind := document.Get("type").Text(); document.ResourceType() == "Bundle" && (kind == "transaction" || kind == "batch") {
+			return fhir.NewError(fhir.CodeNotSupported, "Bundle.type",
+				"A transaction or batch is sent to the base URL, /fhir, to be carried out: a Bundle that is created here is kept as it is")
 		}
 		return nil
 	})
 }
 
 // processMessage accepts a message (FHIR R4 messageheader-operation-process-message.html). Its answer goes to whoever
-// asks for it, and nowhere else.
+// asks for it, and nowhere else: no address in a request is ever called.
 func (s *Server) processMessage(w *fhirhttp.Response, r *http.Request) error {
-	query := r.URL.Query()
-	if query.Has("response-url") {
-		return fhir.NewError(fhir.CodeNotSupported, "", "This server sends answers to no address: leave response-url out, and follow Content-Location or prefer wait")
-	}
+	query, prefer := r.URL.Query(), fhirhttp.Prefer(r)
 	if query.Get("async") == "true" {
-		r.Header.Set("Prefer", "respond-async")
+		prefer.Wait = 0
 	}
-	return s.submitBundle(w, r, func(b fhir.Bundle) error {
-		if b.Type != "message" {
-			return fhir.NewError(fhir.CodeNotSupported, "Bundle.type", "$process-message takes a Bundle of type message")
+	return s.submitBundle(w, r, prefer, func(document *fhir.Value) error {
+		switch async := query.Get("async"); {
+		case query.Has("response-url"):
+			return fhir.NewError(fhir.CodeNotSupported, "", "This server sends answers to no address: leave response-url out and follow the URL in Content-Location")
+		case query.Has("async") && async != "true" && async != "false":
+			return fhir.NewError(fhir.CodeValue, "", "async is true or false")
+		case document.ResourceType() == "Parameters":
+			return fhir.NewError(fhir.CodeNotSupported, "Parameters", "The body of $process-message is the message itself, a Bundle; async stands in the URL")
+		case document.ResourceType() == "Bundle" && document.Get("type").Text() != "message":
+			return fhir.NewError(fhir.CodeNotSupported, "Bundle.type", "$process-message takes a Bundle of type message; send others to /fhir")
 		}
 		return nil
 	})
 }
 
-// submitBundle accepts a Bundle that fits says is one for the place. Whichever place it was sent to, the same request is
-// the same submission.
-func (s *Server) submitBundle(w *fhirhttp.Response, r *http.Request, fits func(fhir.Bundle) error) error {
+// submitBundle accepts a Bundle, if its document is one that the place takes. Whichever place it was sent to, the same
+// Bundle is the same submission.
+func (s *Server) submitBundle(w *fhirhttp.Response, r *http.Request, prefer fhirhttp.Preferences, takes func(*fhir.Value) error) error {
 	p, err := s.admit(w, r)
 	if err != nil {
 		return err
@@ -62,72 +70,62 @@ func (s *Server) submitBundle(w *fhirhttp.Response, r *http.Request, fits func(f
 	if err != nil {
 		return err
 	}
-	bundle, warnings, err := s.read(r.Context(), body)
+	bundle, warnings, err := s.read(r.Context(), body, takes)
 	if err != nil {
 		return err
 	}
-	if err := fits(bundle); err != nil {
-		return err
-	}
 	// Clones, since a piece of the document would keep it all in memory while the message is sent.
-	a := accepted{Type: strings.Clone(bundle.Type), warnings: warnings}
-	a.Request = referral.Request{Org: p.Org, Method: http.MethodPost, URL: "/fhir", ContentType: mediaType}
 	kind, key := submissionKey(key, bundle)
-	a.Request.KeyKind, a.Request.Key = kind, strings.Clone(key)
-	a.body = body
-	return s.accept(w, r, a)
+	return s.accept(w, r, prefer, acceptance{
+		Type: strings.Clone(bundle.Type), body: body, warnings: warnings,
+		Request: referral.Request{
+			Org: p.Org, KeyKind: kind, Key: strings.Clone(key), Method: http.MethodPost, URL: "/fhir", ContentType: mediaType,
+		},
+	})
 }
 
-// accepted is a request that is right, and is put on the queue.
-type accepted struct {
-	Request  referral.Request
+// acceptance is a request in which nothing is wrong.
+type acceptance struct {
 	Type     string // as in queue.Message
+	Request  referral.Request
 	body     []byte
 	warnings []fhir.Issue
-	// creates is the type of the one resource that is created under an id which follows from the request, or empty.
-	creates string
+	creates  string // the type of the resource that is created, if all that its id follows from is known now; else empty
 }
 
-// accept puts a on the queue and answers: when it has settled, where that is awaited and happens in time, else with 202.
-func (s *Server) accept(w *fhirhttp.Response, r *http.Request, a accepted) error {
-	prefer := fhirhttp.Prefer(r)
+// accept puts a request on the queue and answers it: where that is preferred and happens in time with what it came to,
+// else with 202 (FHIR R4 async.html; RFC 9110 §15.3.3, Accepted).
+func (s *Server) accept(w *fhirhttp.Response, r *http.Request, prefer fhirhttp.Preferences, a acceptance) error {
 	wait := s.wait(prefer)
 	m := &queue.Message{
-		Client: w.Principal.Client, Type: a.Type, RequestID: w.RequestID, TraceParent: traceParent(r), Request: a.Request,
+		Client: w.Principal.Client, Type: a.Type, Request: a.Request, RequestID: w.RequestID, TraceParent: traceParent(r),
 		AcceptedAt: s.Now().UTC().Truncate(acceptedPrecision), Return: referral.Return(prefer.Return), Awaited: wait > 0,
 	}
 	m.Pack(a.body)
-	digest := s.Keys.Digest(m.Request)
-	m.ID = s.Keys.Mint(referral.Submission{Org: m.Request.Org, AcceptedAt: m.AcceptedAt, Digest: digest})
-
-	ctx, cancel := context.WithTimeout(r.Context(), s.SendTimeout)
-	defer cancel()
-	if err := s.send(ctx, m); err != nil {
-		if errors.Is(err, queue.ErrTooLarge) {
-			return fhir.NewError(fhir.CodeTooLong, "Bundle", "The Bundle is too large for the queue even when compressed; send smaller attachments").WithCause(err)
-		}
-		return fhir.NewError(fhir.CodeTransient, "", "").WithCause(err)
+	submission := referral.Submission{Org: m.Request.Org, AcceptedAt: m.AcceptedAt, Digest: s.Keys.Digest(m.Request)}
+	m.ID = s.Keys.Mint(submission)
+	if err := s.send(r.Context(), m); err != nil {
+		return err
 	}
 	w.Submission = m.ID
-	w.Header().Set("Content-Location", s.BaseURL.JoinPath("fhir", "_status", m.ID).String())
+	a.body = nil // others need the memory while this one waits
+
+	var unawaited error
 	if wait > 0 {
 		ctx, cancel := context.WithTimeout(r.Context(), wait)
 		defer cancel()
-		reply, err := s.Await(ctx, m.Request.Org, digest, m.Return)
-		if reply != nil {
-			applied(w, prefer, wait)
+		reply, err := s.Await(ctx, submission.Org, submission.Digest, referral.Return(prefer.Return))
+		if err == nil && reply != nil {
+			applied(w, prefer, wait, reply)
 			reply.Write(w)
 			return nil
 		}
-		if err != nil {
-			s.log(r.Context(), err)
-		}
+		unawaited = err // which changes nothing about the promise: the request is accepted
 	}
-	if prefer.Async {
-		w.Header().Set("Preference-Applied", "respond-async")
-	}
+	applied(w, prefer, wait, nil)
+	w.Header().Set("Content-Location", s.BaseURL.JoinPath("fhir", "_status", w.Submission).String())
 	if a.creates != "" {
-		id := s.Keys.ResourceID(m.Request.Org, digest, m.AcceptedAt, 0)
+		id := s.Keys.ResourceID(submission.Org, submission.Digest, submission.AcceptedAt, 0)
 		w.Header().Set("Location", s.BaseURL.JoinPath("fhir", a.creates, id.String()).String())
 	}
 	w.Header().Set("Retry-After", "1")
@@ -135,7 +133,7 @@ func (s *Server) accept(w *fhirhttp.Response, r *http.Request, a accepted) error
 		Severity: fhir.SeverityInformation, Code: fhir.CodeInformational,
 		Details: "Accepted. Follow the URL in Content-Location until the submission has settled.",
 	})))
-	return nil
+	return unawaited
 }
 
 // admit returns who calls, if they may submit and can read what this server answers.
@@ -151,8 +149,22 @@ func (s *Server) admit(w *fhirhttp.Response, r *http.Request) (principal.Princip
 	return p, fhirhttp.CheckAccept(r)
 }
 
-// send puts m on the queue within ctx; where it is too large, its body is kept first and the message claims it.
+// send puts m on the queue; the error is an *fhir.Error.
 func (s *Server) send(ctx context.Context, m *queue.Message) error {
+	ctx, cancel := context.WithTimeout(ctx, s.SendTimeout)
+	defer cancel()
+	err := s.sendOrClaim(ctx, m)
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, queue.ErrTooLarge):
+		return fhir.NewError(fhir.CodeTooLong, "", "The body is too large for the queue even when compressed; send smaller attachments").WithCause(err)
+	}
+	return fhir.NewError(fhir.CodeTransient, "", "").WithCause(err)
+}
+
+// sendOrClaim puts m on the queue; where it is too large, its body is kept first and the message claims it.
+func (s *Server) sendOrClaim(ctx context.Context, m *queue.Message) error {
 	err := s.Queue.Send(ctx, m)
 	if !errors.Is(err, queue.ErrTooLarge) || s.Blobs == nil {
 		return err

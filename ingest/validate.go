@@ -49,7 +49,7 @@ func (s *Server) validate(w *fhirhttp.Response, r *http.Request) error {
 	}
 	issues := s.Schemas.Check(v.resource, "", v.profiles...)
 	if v.mode == "create" && v.resource.ResourceType() == "Bundle" && !isMalformed(issues) {
-		issues = append(issues, intakeIssues(fhir.AsBundle(v.resource), s.base())...)
+		issues = s.intakeIssues(fhir.AsBundle(v.resource), issues)
 	}
 	if !anyFails(issues) {
 		issues = append(issues, fhir.Issue{

@@ -60,8 +60,8 @@ func cost(body []byte) int64 {
 	return 2*int64(len(body)) + valueCost*int64(values)
 }
 
-// read parses and checks body. It returns the Bundle and the warnings about it, or an *fhir.Error.
-func (s *Server) read(ctx context.Context, body []byte) (fhir.Bundle, []fhir.Issue, error) {
+// read parses and checks body; takes is as in check. It returns the Bundle and the warnings about it, or an *fhir.Error.
+func (s *Server) read(ctx context.Context, body []byte, takes func(*fhir.Value) error) (fhir.Bundle, []fhir.Issue, error) {
 	end, err := s.work.begin(ctx, body)
 	if err != nil {
 		return fhir.Bundle{}, nil, err
@@ -71,5 +71,5 @@ func (s *Server) read(ctx context.Context, body []byte) (fhir.Bundle, []fhir.Iss
 	if err != nil {
 		return fhir.Bundle{}, nil, err
 	}
-	return s.check(document)
+	return s.check(document, takes)
 }

@@ -3,9 +3,8 @@ package ingest
 import (
 	"context"
 	"crypto/rand"
-	"mime"
 	"net/http"
-	"regexp"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -21,7 +20,7 @@ var interactions = map[string]string{
 	http.MethodPost: "create", http.MethodPut: "update", http.MethodPatch: "patch", http.MethodDelete: "delete",
 }
 
-// write accepts a create, update, patch or delete of one resource, each by its id or by conditions (FHIR R4
+// write accepts a create, update, patch or delete of one resource, each by its id or by search criteria (FHIR R4
 // http.html#create, #update, #patch, #delete, #ccreate, #cond-update). It is settled as a transaction of one entry.
 func (s *Server) write(w *fhirhttp.Response, r *http.Request) error {
 	p, err := s.admit(w, r)
@@ -32,88 +31,104 @@ func (s *Server) write(w *fhirhttp.Response, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	target, err := s.target(r)
+	target, err := targetOf(w, r)
 	if err != nil {
 		return err
 	}
-	a := accepted{Type: interactions[r.Method], Request: referral.Request{
-		Org: p.Org, KeyKind: referral.KeyHeader, Key: key, Method: r.Method, URL: "/fhir/" + urlOf(r, target),
+	a := acceptance{Type: interactions[r.Method], Request: referral.Request{
+		Org: p.Org, KeyKind: referral.KeyHeader, Key: key, Method: r.Method, URL: urlOf(target),
 	}}
-	if key == "" { // the same request may be meant twice
-		a.Request.KeyKind, a.Request.Key = referral.KeyRandom, rand.Text()
-		if r.Method == http.MethodPost && r.Header.Get("If-None-Exist") == "" {
-			a.creates = target.Type
-		}
-	}
 	if a.Request.Conditions, err = s.conditions(r, target); err != nil {
 		return err
+	}
+	if key == "" { // the same request may be meant twice
+		a.Request.KeyKind, a.Request.Key = referral.KeyRandom, rand.Text()
+		if r.Method == http.MethodPost && a.Request.Conditions == [4]string{} {
+			a.creates = target.Type
+		}
 	}
 	switch r.Method {
 	case http.MethodDelete: // a body has no meaning (RFC 9110 §9.3.5)
 	case http.MethodPatch:
-		a.body, err = s.readPatch(w, r)
 		a.Request.ContentType = patch.ContentType
+		a.body, err = s.readPatch(w, r)
 	default:
-		a.body, a.Request.ContentType, err = fhirhttp.ReadBody(w, r, target.Type, s.MaxBody)
-		if err == nil {
+		if a.body, a.Request.ContentType, err = fhirhttp.ReadBody(w, r, target.Type, s.MaxBody); err == nil {
 			a.warnings, err = s.readResource(r.Context(), r.Method, target, a.body)
 		}
 	}
 	if err != nil {
 		return err
 	}
-	return s.accept(w, r, a)
+	return s.accept(w, r, fhirhttp.Prefer(r), a)
 }
 
-// target returns what the URL names.
-func (s *Server) target(r *http.Request) (fhir.Target, error) {
-	target := fhir.Target{Type: r.PathValue("type"), ID: r.PathValue("id"), Query: r.URL.RawQuery}
-	if _, ok := search.Params(target.Type); !ok {
-		return target, fhir.NewError(fhir.CodeNotSupported, "", "This server has no resources of this type; see /fhir/metadata").
+// targetOf returns what the URL names. Without criteria and id, nothing but a create is meant.
+func targetOf(w *fhirhttp.Response, r *http.Request) (fhir.Target, error) {
+	t := fhir.Target{Type: r.PathValue("type"), ID: r.PathValue("id")}
+	if _, ok := search.Params(t.Type); !ok {
+		return t, fhir.NewError(fhir.CodeNotSupported, "", "This server has no resources of this type; see /fhir/metadata").
 			WithStatus(http.StatusNotFound)
 	}
-	target.Conditional = target.ID == "" && r.Method != http.MethodPost
-	if !target.Conditional {
-		target.Query = ""
-	}
-	if _, err := referral.ParseUUID(target.ID); err != nil && r.Method == http.MethodPut && !target.Conditional {
-		return target, fhir.NewError(fhir.CodeNotSupported, "", "There is no resource with this id, and this server gives ids itself: create it with POST").
-			WithStatus(http.StatusMethodNotAllowed)
-	}
-	return target, nil
-}
-
-// urlOf is the target as a processor reads it.
-func urlOf(r *http.Request, t fhir.Target) string {
-	path := t.Type
-	if t.ID != "" {
-		path += "/" + t.ID
-	}
-	if t.Conditional {
-		path += "?" + r.URL.RawQuery
-	}
-	return path
-}
-
-// etagPattern is an entity tag of this server, weak or not (FHIR R4 http.html#versioning).
-var etagPattern = regexp.MustCompile(`^(?:W/)?"[1-9][0-9]{0,9}"$`)
-
-// conditions returns what the request makes itself depend on, in the order of referral.Request.Conditions.
-func (s *Server) conditions(r *http.Request, target fhir.Target) (conditions [4]string, err error) {
-	header := func(name string) string { return strings.TrimSpace(strings.Join(r.Header.Values(name), ",")) }
-	if r.Method == http.MethodPost {
-		if conditions[2] = strings.TrimPrefix(header("If-None-Exist"), "?"); conditions[2] != "" {
-			_, err = search.ParseCondition(target.Type, conditions[2], s.base())
+	switch {
+	case t.ID == "" && r.Method != http.MethodPost:
+		if r.URL.RawQuery == "" && !r.URL.ForceQuery {
+			return t, fhirhttp.NotAllowed(w, "What is updated, patched or deleted is named by an id, or by search criteria", http.MethodGet, http.MethodHead, http.MethodPost)
 		}
-		return conditions, err
+		t.Query, t.Conditional = criteriaOf(r.URL.RawQuery), true
+	case isOurs(t):
+	case r.Method == http.MethodPut:
+		return t, fhirhttp.NotAllowed(w, notOurs, http.MethodGet, http.MethodHead)
+	case r.Method == http.MethodPatch || !fhir.IsRelative(t.Type+"/"+t.ID):
+		return t, fhir.NewError(fhir.CodeNotFound, "", "There is nothing here with this id that this client may read")
 	}
-	if conditions[0] = header("If-Match"); conditions[0] != "" && conditions[0] != "*" && !etagPattern.MatchString(conditions[0]) {
-		return conditions, fhir.NewError(fhir.CodeValue, "", `If-Match is one entity tag, such as W/"1"`)
+	return t, nil
+}
+
+// criteriaOf returns a query without the parameters that are about the answer (FHIR R4 http.html#parameters), the rest
+// as it was sent.
+func criteriaOf(query string) string {
+	return strings.Join(slices.DeleteFunc(strings.Split(query, "&"), func(parameter string) bool {
+		name, _, _ := strings.Cut(parameter, "=")
+		name, err := url.QueryUnescape(name)
+		return err == nil && (name == "_format" || name == "_pretty")
+	}), "&")
+}
+
+// urlOf is the target as the processor reads it.
+func urlOf(t fhir.Target) string {
+	switch {
+	case t.Conditional:
+		return "/fhir/" + t.Type + "?" + t.Query
+	case t.ID != "":
+		return "/fhir/" + t.Type + "/" + t.ID
 	}
-	if conditions[1] = header("If-None-Match"); conditions[1] != "" && conditions[1] != "*" && !etagPattern.MatchString(conditions[1]) {
-		return conditions, fhir.NewError(fhir.CodeValue, "", `If-None-Match is * or one entity tag, such as W/"1"`)
+	return "/fhir/" + t.Type
+}
+
+// conditions returns what the request makes itself depend on, in the order of referral.Request.Conditions: a header
+// that has no meaning for the method is refused, since it would be passed over in silence. If-Modified-Since is for
+// reads (RFC 9110 §13.1.3).
+func (s *Server) conditions(r *http.Request, target fhir.Target) (conditions [4]string, err error) {
+	belongs := map[string]bool{
+		"If-Match": r.Method != http.MethodPost, "If-None-Match": r.Method == http.MethodPut, "If-None-Exist": r.Method == http.MethodPost,
 	}
-	if target.Conditional {
+	for i, name := range []string{"If-Match", "If-None-Match", "If-None-Exist"} {
+		values := r.Header.Values(name)
+		switch {
+		case len(values) == 0:
+			continue
+		case !belongs[name]:
+			return conditions, fhir.NewError(fhir.CodeNotSupported, "", name+" has no meaning for this method")
+		case len(values) > 1 || name != "If-None-Exist" && !isETag(values[0]):
+			return conditions, fhir.NewError(fhir.CodeValue, "", name+" has one value. "+notETag)
+		}
+		conditions[i] = values[0]
+	}
+	switch {
+	case r.Header.Values("If-None-Exist") != nil:
+		_, err = search.ParseCondition(target.Type, strings.TrimPrefix(conditions[2], "?"), s.base())
+	case target.Conditional:
 		_, err = search.ParseCondition(target.Type, target.Query, s.base())
 	}
 	return conditions, err
@@ -123,12 +138,7 @@ func (s *Server) conditions(r *http.Request, target fhir.Target) (conditions [4]
 func (s *Server) base() string { return s.BaseURL.JoinPath("fhir/").String() }
 
 func (s *Server) readPatch(w *fhirhttp.Response, r *http.Request) ([]byte, error) {
-	if media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || media != patch.ContentType {
-		return nil, fhir.NewError(fhir.CodeNotSupported, "", "A patch is a JSON Patch: Content-Type "+patch.ContentType).
-			WithStatus(http.StatusUnsupportedMediaType)
-	}
-	r.Header.Set("Content-Type", "application/json") // which the gate of bodies knows
-	body, _, err := fhirhttp.ReadBody(w, r, "", s.MaxBody)
+	body, err := fhirhttp.ReadPatch(w, r, s.MaxBody)
 	if err != nil {
 		return nil, err
 	}
@@ -140,33 +150,29 @@ func (s *Server) readPatch(w *fhirhttp.Response, r *http.Request) ([]byte, error
 	return body, patch.Check(body)
 }
 
-// readResource holds a resource that is to be created or updated against FHIR and its profiles, and returns the
-// warnings.
+// readResource holds a resource that is to be created or updated against what the URL says, FHIR and its profiles, and
+// returns the warnings. It refers to no search criteria: those belong to transactions (FHIR R4 http.html#trules).
 func (s *Server) readResource(ctx context.Context, method string, target fhir.Target, body []byte) ([]fhir.Issue, error) {
 	end, err := s.work.begin(ctx, body)
 	if err != nil {
 		return nil, err
 	}
 	defer end()
-	document, err := fhir.Parse(body, target.Type, fhir.Limits{})
+	resource, err := fhir.Parse(body, target.Type, fhir.Limits{})
 	if err != nil {
 		return nil, err
 	}
-	if document.ResourceType() != target.Type {
-		return nil, fhir.NewError(fhir.CodeInvalid, target.Type+".resourceType", "The resource is of another type than the URL says")
+	if resource.ResourceType() != target.Type {
+		return nil, fhir.NewError(fhir.CodeInvalid, target.Type, "The resource is of another type than the URL says")
 	}
-	if id := document.Get("id").Text(); method == http.MethodPut && target.ID != "" && id != target.ID {
+	if method == http.MethodPut && target.ID != "" && resource.Get("id").Text() != target.ID {
 		return nil, fhir.NewError(fhir.CodeInvalid, target.Type+".id", "An update has the same id in its URL and in its resource (FHIR R4 http.html#update)")
 	}
-	issues := s.Schemas.Check(document, target.Type)
-	issues = slices.DeleteFunc(issues, func(i fhir.Issue) bool { return i.Severity == fhir.SeverityInformation })
-	if !isMalformed(issues) {
-		var own rules
-		referenceRules(&own, document, target.Type, s.base())
-		issues = append(issues, own...)
+	r := s.newRules(s.Schemas.Check(resource, target.Type))
+	if !isMalformed(r.issues) {
+		conditionalReferences(resource, target.Type, func(path, _, _ string) {
+			r.fail("conditional-reference", fhir.CodeNotSupported, path, "A reference by search criteria is resolved in a transaction only")
+		})
 	}
-	if anyFails(issues) {
-		return nil, &fhir.Error{Issues: issues}
-	}
-	return issues, nil
+	return verdict(r.issues)
 }

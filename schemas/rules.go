@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/ausbizconsulting/referral-fhir-server/schemas/bundle"
 	"github.com/ausbizconsulting/referral-fhir-server/schemas/element"
 	"github.com/ausbizconsulting/referral-fhir-server/schemas/invariant"
 	"github.com/ausbizconsulting/referral-fhir-server/schemas/profile"
@@ -251,14 +252,8 @@ func isReferral(v *fhir.Value) bool {
 	if v.ResourceType() != "Bundle" {
 		return false
 	}
-	entries := v.Get("entry").Items()
-	for i := range entries {
-		r := entries[i].Get("resource")
-		if status := r.Get("status").Text(); r.ResourceType() == "ServiceRequest" && (status == "active" || status == "draft") {
-			return true
-		}
-	}
-	return false
+	b := fhir.AsBundle(v)
+	return slices.ContainsFunc(b.Entries, func(e fhir.Entry) bool { return bundle.IsNewRequest(b.Type, e) })
 }
 
 // defaultProfile is what a party or request of a referral is held against when it claims nothing: AU Core for the

@@ -1,6 +1,7 @@
 package bundle_test
 
 import (
+	"strings"
 	"testing"
 )
 
@@ -91,13 +92,14 @@ func TestRequests(t *testing.T) {
 	}
 	url := at("request.url", "value", "request-url")
 	none := at("request.url", "business-rule", "request-url")
+	other := at("request.url", "invalid", "request-match")
 	for _, tt := range []struct {
 		name, method, url, resource string
 		want                        []string
 	}{
 		{"create", "POST", "Patient", patient, nil},
 		{"create with a slash", "POST", "/Patient", patient, nil},
-		{"create of another type", "POST", "Group", patient, url},
+		{"create of another type", "POST", "Group", patient, other},
 		{"create at an id", "POST", "Patient/p", patient, url},
 		{"create of nothing", "POST", "Patient", "", at("resource", "required", "request-resource")},
 		{"operation", "POST", "Patient/$match", "", nil},
@@ -111,13 +113,17 @@ func TestRequests(t *testing.T) {
 		{"update", "PUT", "Patient/p", patient, nil},
 		{"update by criteria", "PUT", "Patient?identifier=x", patient, nil},
 		{"update of none", "PUT", "Patient", patient, none},
-		{"update of another id", "PUT", "Patient/q", patient, url},
-		{"update without an id", "PUT", "Patient/p", `{"resourceType":"Patient"}`, url},
-		{"update of another type", "PUT", "Group/p", patient, url},
+		{"update of another id", "PUT", "Patient/q", patient, other},
+		{"update without an id", "PUT", "Patient/p", `{"resourceType":"Patient"}`, other},
+		{"update of another type", "PUT", "Group/p", patient, other},
 		{"patch", "PATCH", "Patient/p", `{"resourceType":"Binary","contentType":"application/json-patch+json"}`, nil},
 		{"patch with a resource", "PATCH", "Patient/p", patient, at("resource", "value", "request-resource")},
 		{"delete", "DELETE", "Patient/p", "", nil},
+		{"update of an id by criteria", "PUT", "Patient/p?identifier=x", patient, url},
+		{"update of a version", "PUT", "Patient/p/_history/1", patient, url},
 		{"delete of none", "DELETE", "Patient", "", none},
+		{"delete with a resource", "DELETE", "Patient/p", patient, at("resource", "structure", "request-resource")},
+		{"read of a version", "GET", "Patient/p/_history/1", "", nil},
 		{"read", "GET", "Patient/p", "", nil},
 		{"search by GET", "GET", "Patient?name=https://a.example/..", "", nil},
 		{"capabilities", "GET", "metadata", "", nil},
@@ -126,6 +132,35 @@ func TestRequests(t *testing.T) {
 	}
 	twice := whole("transaction", entry("PUT", "Patient/p", patient), entry("DELETE", "Patient/p", ""))
 	ruleTest{"one identity twice", twice, []string{"error business-rule Bundle.entry[1].request.url request-identity"}}.run(t)
+	slash := whole("transaction", entry("PATCH", "/Patient/p", `{"resourceType":"Binary"}`), entry("DELETE", "Patient/p", ""))
+	ruleTest{"one identity twice, with a slash", slash, []string{"error business-rule Bundle.entry[1].request.url request-identity"}}.run(t)
+	ruleTest{"criteria twice", whole("transaction", entry("DELETE", "Patient?identifier=x", ""), entry("DELETE", "Patient?identifier=x", "")),
+		[]string{"error business-rule Bundle.entry[1].request.url request-identity"}}.run(t)
 	ruleTest{"one identity twice in a batch", whole("batch", entry("PUT", "Patient/p", patient), entry("DELETE", "Patient/p", "")), nil}.run(t)
 	ruleTest{"two creates", whole("transaction", entry("POST", "Patient", patient), entry("POST", "Patient", patient)), nil}.run(t)
+}
+
+// TestPreconditions: what a request depends on stands where its method has it.
+func TestPreconditions(t *testing.T) {
+	for method, has := range map[string]string{
+		"POST": "ifNoneExist", "PUT": "ifMatch ifNoneMatch", "PATCH": "ifMatch", "DELETE": "ifMatch",
+		"GET": "ifNoneMatch ifModifiedSince", "HEAD": "ifNoneMatch ifModifiedSince",
+	} {
+		for _, name := range []string{"ifNoneExist", "ifMatch", "ifNoneMatch", "ifModifiedSince"} {
+			resource, url := `,"resource":{"resourceType":"Patient","id":"p"}`, "Patient/p"
+			switch method {
+			case "POST":
+				url = "Patient"
+			case "PATCH":
+				resource = `,"resource":{"resourceType":"Binary"}`
+			case "DELETE", "GET", "HEAD":
+				resource = ""
+			}
+			want := []string{"error not-supported Bundle.entry[0].request." + name + " request-condition"}
+			if strings.Contains(has, name) {
+				want = nil
+			}
+			ruleTest{method + " " + name, whole("transaction", `{"request":{"method":"`+method+`","url":"`+url+`","`+name+`":"x"}`+resource+`}`), want}.run(t)
+		}
+	}
 }

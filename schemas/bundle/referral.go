@@ -1,6 +1,7 @@
 package bundle
 
 import (
+	"net/http"
 	"strings"
 	"time"
 
@@ -13,7 +14,7 @@ import (
 func (w *walk) referral(b fhir.Bundle, document *element.Document) {
 	r := referral{walk: w, kind: b.Type, matched: map[*fhir.Value]bool{}}
 	for i, entry := range b.Entries {
-		if isNewRequest(b.Type, entry) {
+		if IsNewRequest(b.Type, entry) {
 			r.requests = append(r.requests, i)
 		}
 		request := entry.Get("request")
@@ -58,14 +59,17 @@ type referral struct {
 	contained map[string]*fhir.Value // what the entry's resource contains, by id
 }
 
-// isNewRequest tells whether entry carries a ServiceRequest that is not an update of another.
-func isNewRequest(kind string, entry fhir.Entry) bool {
-	if entry.Resource.ResourceType() != "ServiceRequest" {
-		return false
-	}
+// IsNewRequest tells whether entry, of a Bundle of the type kind, carries a ServiceRequest that is not an update of
+// another. A Bundle that has one is a referral.
+func IsNewRequest(kind string, entry fhir.Entry) bool {
+	return entry.Resource.ResourceType() == "ServiceRequest" && IsNew(kind, entry)
+}
+
+// IsNew tells whether what entry carries, in a Bundle of the type kind, is stored as a resource of its own.
+func IsNew(kind string, entry fhir.Entry) bool {
 	switch kind {
 	case "transaction", "batch":
-		return entry.Value.At("request", "method").Text() == "POST"
+		return entry.Value.At("request", "method").Text() == http.MethodPost
 	case "document", "message", "collection":
 		return true
 	default:

@@ -1,6 +1,8 @@
 package bundle
 
 import (
+	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/ausbizconsulting/referral-fhir-server/shared/fhir"
@@ -14,22 +16,21 @@ func (w *walk) request(kind string, entry fhir.Entry, identities map[string]bool
 	if method == "" || url == "" {
 		return // the schema layer's
 	}
-	url = strings.TrimPrefix(url, "/") // as the standard's own examples have it
+	target, isTarget := fhir.ParseTarget(url) // else an operation, a history or a search by POST
 	w.at(func() {
-		if !isRequestURL(url) {
+		w.preconditions(method, request)
+		switch {
+		case !isRequestURL(strings.TrimPrefix(url, "/")): // with one, as the standard's own examples have it
 			w.fail(own("request-url"), fhir.CodeValue, "url",
 				"The URL of a request begins with a resource type and stays on this server, such as Patient or Patient/1")
-			return
-		}
-		w.requestURL(method, url, entry.Resource)
-		if kind == "transaction" && (method == "PUT" || method == "PATCH" || method == "DELETE") {
-			if identities[url] {
-				w.fail(own("request-identity"), fhir.CodeBusinessRule, "url", "Another entry of the transaction writes to the same resource")
+		case isTarget:
+			w.requestTarget(method, target, entry.Resource)
+			if kind == "transaction" && (method == http.MethodPut || method == http.MethodPatch || method == http.MethodDelete) {
+				w.identity(target, identities)
 			}
-			identities[url] = true
 		}
 	}, "request")
-	if !strings.Contains(url, "$") && !strings.HasSuffix(url, "/_search") {
+	if isTarget {
 		w.requestResource(method, entry.Resource)
 	}
 }
@@ -45,47 +46,77 @@ func isRequestURL(url string) bool {
 		!strings.ContainsAny(path, `\%#`) && (fhir.IsRelative(first+"/1") || first[0] == '$' || first == "metadata")
 }
 
-// requestURL holds a URL against its method and, where there is one, the resource.
-func (w *walk) requestURL(method, url string, resource *fhir.Value) {
-	path, _, searched := strings.Cut(url, "?")
-	if strings.Contains(path, "$") {
-		return // an operation
+// identity holds that no request before has the same target.
+func (w *walk) identity(t fhir.Target, identities map[string]bool) {
+	key := t.Type + "/" + t.ID
+	if t.ID == "" {
+		key = t.Type + "?" + t.Query
 	}
-	typ, id, instance := strings.Cut(path, "/")
+	if identities[key] {
+		w.fail(own("request-identity"), fhir.CodeBusinessRule, "url", "Another entry of the transaction writes to the same resource")
+	}
+	identities[key] = true
+}
+
+// requestTarget holds a URL against its method and, where there is one, the resource.
+func (w *walk) requestTarget(method string, t fhir.Target, resource *fhir.Value) {
 	is := resource.ResourceType()
 	switch method {
-	case "POST":
-		if is != "" && url != is && id != "_search" {
-			w.fail(own("request-url"), fhir.CodeValue, "url", "The URL of a create is the type of its resource")
-		}
-	case "PUT":
+	case http.MethodPost:
 		switch {
-		case !instance && !searched:
-			w.fail(own("request-url"), fhir.CodeBusinessRule, "url", "The URL of an update ends in an id, or in search criteria")
-		case is != "" && typ != is:
-			w.fail(own("request-url"), fhir.CodeValue, "url", "The URL of an update begins with the type of its resource")
-		case instance && resource != nil && resource.Get("id").Text() != id:
-			w.fail(own("request-url"), fhir.CodeValue, "url", "An update has the same id in its URL and in its resource (FHIR R4 http.html#update)")
+		case is == "":
+		case t.ID != "" || t.Conditional:
+			w.fail(own("request-url"), fhir.CodeValue, "url", "The URL of a create is the type of its resource")
+		case t.Type != is:
+			w.fail(own("request-match"), fhir.CodeInvalid, "url", "The URL of a create is the type of its resource (FHIR R4 http.html#create)")
 		}
-	case "PATCH", "DELETE":
-		if !instance && !searched {
+	case http.MethodPut:
+		switch {
+		case t.ID == "" && !t.Conditional:
+			w.fail(own("request-url"), fhir.CodeBusinessRule, "url", "The URL of an update ends in an id, or in search criteria")
+		case is != "" && t.Type != is:
+			w.fail(own("request-match"), fhir.CodeInvalid, "url", "The URL of an update begins with the type of its resource (FHIR R4 http.html#update)")
+		case t.ID != "" && resource != nil && resource.Get("id").Text() != t.ID:
+			w.fail(own("request-match"), fhir.CodeInvalid, "url", "An update has the same id in its URL and in its resource (FHIR R4 http.html#update)")
+		}
+	case http.MethodPatch, http.MethodDelete:
+		if t.ID == "" && !t.Conditional {
 			w.fail(own("request-url"), fhir.CodeBusinessRule, "url", "The URL of a PATCH or DELETE ends in an id, or in search criteria")
+		}
+	}
+	if method != http.MethodGet && method != http.MethodHead && (t.Version != "" || t.ID != "" && t.Conditional) {
+		w.fail(own("request-url"), fhir.CodeValue, "url", "What is written is named by an id or by search criteria: not by both, and not by a version")
+	}
+}
+
+// conditionsOf are the elements of a request that make it depend on what is there, by the methods that have them
+// (FHIR R4 http.html#cond-update, #concurrency, #cread). In any other they would be passed over in silence.
+var conditionsOf = map[string][]string{
+	http.MethodPost: {"ifNoneExist"}, http.MethodPut: {"ifMatch", "ifNoneMatch"}, http.MethodPatch: {"ifMatch"},
+	http.MethodDelete: {"ifMatch"}, http.MethodGet: {"ifNoneMatch", "ifModifiedSince"}, http.MethodHead: {"ifNoneMatch", "ifModifiedSince"},
+}
+
+func (w *walk) preconditions(method string, request *fhir.Value) {
+	for _, name := range []string{"ifNoneExist", "ifMatch", "ifNoneMatch", "ifModifiedSince"} {
+		if request.Get(name) != nil && !slices.Contains(conditionsOf[method], name) {
+			w.fail(own("request-condition"), fhir.CodeNotSupported, name, "A "+name+" has no meaning for this method")
 		}
 	}
 }
 
-// requestResource holds that a request has the resource it writes.
+// requestResource holds that a request has the resource it writes, and a deletion none.
 func (w *walk) requestResource(method string, resource *fhir.Value) {
-	switch method {
-	case "POST", "PUT", "PATCH":
-	default:
-		return
-	}
 	is := resource.ResourceType()
-	switch {
-	case resource == nil:
-		w.fail(own("request-resource"), fhir.CodeRequired, "resource", "An entry whose method is "+method+" has a resource")
-	case method == "PATCH" && is != "Binary" && is != "Parameters":
-		w.fail(own("request-resource"), fhir.CodeValue, "resource", "A PATCH is a Binary with a JSON Patch, or Parameters")
+	switch method {
+	case http.MethodPost, http.MethodPut, http.MethodPatch:
+		if resource == nil {
+			w.fail(own("request-resource"), fhir.CodeRequired, "resource", "An entry whose method is "+method+" has a resource")
+		} else if method == http.MethodPatch && is != "Binary" && is != "Parameters" {
+			w.fail(own("request-resource"), fhir.CodeValue, "resource", "A PATCH is a Binary with a JSON Patch, or Parameters")
+		}
+	case http.MethodDelete:
+		if resource != nil {
+			w.fail(own("request-resource"), fhir.CodeStructure, "resource", "An entry whose method is DELETE has no resource: it names one")
+		}
 	}
 }

@@ -31,7 +31,7 @@ func Prefer(r *http.Request) Preferences {
 			seen[name] = true
 			switch name {
 			case "wait":
-				if n, err := strconv.ParseUint(value, 10, 16); err == nil {
+				if n, err := strconv.ParseUint(value, 10, 31); err == nil {
 					p.Wait = time.Duration(n) * time.Second
 				}
 			case "respond-async":
