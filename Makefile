@@ -64,8 +64,8 @@ deps: ## install what is missing: PostgreSQL, by apt as root, else by npm
 	@sh infra/localpg/deps.sh
 
 .PHONY: test-npm
-test-npm: deps ## test the SQS endpoint with the AWS SDK for JavaScript (needs Node.js 20 and npm)
-	$(GO) test -count=1 -tags npm -run '^TestNPM$$' ./infra/localsqs
+test-npm: deps ## test with clients and a validator of others, from npm (needs Node.js 20 and npm)
+	$(GO) test -count=1 -tags npm -run '^TestNPM$$' ./infra/localsqs ./infra/conformance
 
 .PHONY: schemas
 schemas: ## compile schemas/r4 and schemas/profiles anew: make schemas PACKAGES='folder or .tgz …'
