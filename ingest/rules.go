@@ -25,11 +25,41 @@ func (s *Server) check(document *fhir.Value, takes func(*fhir.Value) error) (fhi
 			WithStatus(http.StatusRequestEntityTooLarge)
 	}
 	issues := s.Schemas.Check(document, "Bundle")
+	if bundle.Type == "batch" {
+		issues = spareBatch(issues, len(bundle.Entries))
+	}
 	if !isMalformed(issues) {
 		issues = s.intakeIssues(bundle, issues)
 	}
 	issues, err := verdict(issues)
 	return bundle, issues, err
+}
+
+// spareBatch makes warnings of what is wrong with some entries of a batch: they are independent, and those that are right
+// are carried out (FHIR R4 http.html#brules). Each entry is told again when it settles. A batch in which nothing is right
+// is refused, and so is one whose entries refer to each other: that was meant as a transaction, and a part of it is no
+// referral.
+func spareBatch(issues []fhir.Issue, entries int) []fhir.Issue {
+	wrong := map[int]bool{}
+	for _, issue := range issues {
+		if !issue.Fails() {
+			continue
+		}
+		i, ok := fhir.EntryOf(issue.Expression)
+		if !ok || issue.Rule == "batch-independent" {
+			return issues
+		}
+		wrong[i] = true
+	}
+	if len(wrong) == entries {
+		return issues
+	}
+	for i := range issues {
+		if issues[i].Fails() {
+			issues[i].Severity = fhir.SeverityWarning
+		}
+	}
+	return issues
 }
 
 // verdict returns the warnings among issues, or an *fhir.Error with all of them where one fails.

@@ -10,15 +10,16 @@ import (
 type links struct {
 	*fhir.Links
 	names       []string          // Type/id as stored, in step with the entries; empty: it is no resource any more
+	versions    []string          // likewise, as Type/id/_history/version
 	conditional map[string]string // of conditional references
 	local       func(reference string) string
 }
 
 func (t *transaction) newLinks() *links {
-	l := &links{Links: t.links, names: make([]string, len(t.places)), conditional: t.names, local: t.processor.local}
+	l := &links{Links: t.links, names: make([]string, len(t.places)), versions: make([]string, len(t.places)), conditional: t.names, local: t.processor.local}
 	for i, place := range t.places {
 		if place.state != nil {
-			l.names[i] = place.state.name()
+			l.names[i], l.versions[i] = place.state.name(), place.state.version()
 		}
 	}
 	return l
@@ -35,9 +36,10 @@ func mayLink(name string) bool {
 }
 
 // rename returns the stored name of what text, standing in entry from, leads to, its fragment kept; or text itself,
-// without this server's base.
+// without this server's base. What leads to a version leads to the one that is stored.
 func (l *links) rename(from int, text string) string {
 	url, fragment, found := strings.Cut(text, "#")
+	url, _, versioned := strings.Cut(url, "/_history/")
 	i, ok := l.Entry(from, url)
 	if !ok {
 		if name, ok := l.conditional[text]; ok {
@@ -45,11 +47,15 @@ func (l *links) rename(from int, text string) string {
 		}
 		return l.local(text)
 	}
+	name := l.names[i]
 	switch {
-	case l.names[i] == "":
+	case name == "":
 		return text
-	case found:
-		return l.names[i] + "#" + fragment
+	case versioned:
+		name = l.versions[i]
 	}
-	return l.names[i]
+	if found {
+		name += "#" + fragment
+	}
+	return name
 }

@@ -70,7 +70,13 @@ func (p *plan) readBundle(bundle fhir.Bundle) error {
 	}
 	p.bundle = bundle
 	p.requests, p.unreadable = make([]*request, len(bundle.Entries)), make([]error, len(bundle.Entries))
+	if bundle.Type == "batch" {
+		p.checkBatch()
+	}
 	for i := range bundle.Entries {
+		if p.unreadable[i] != nil {
+			continue
+		}
 		r, err := bundleRequest(bundle, i, p.processor.base)
 		switch {
 		case err == nil:
@@ -82,6 +88,22 @@ func (p *plan) readBundle(bundle fhir.Bundle) error {
 		}
 	}
 	return nil
+}
+
+// checkBatch finds the entries of a batch that ingest has let pass for the sake of the others.
+func (p *plan) checkBatch() {
+	for _, issue := range p.processor.Schemas.Check(p.bundle.Value, "Bundle") {
+		i, ok := fhir.EntryOf(issue.Expression)
+		if !ok || !issue.Fails() {
+			continue
+		}
+		e, _ := p.unreadable[i].(*fhir.Error) //nolint:errorlint // made here
+		if e == nil {
+			e = &fhir.Error{}
+		}
+		e.Issues = append(e.Issues, issue)
+		p.unreadable[i] = e
+	}
 }
 
 func (p *plan) readSingle(m *queue.Message, document *fhir.Value, body []byte) error {

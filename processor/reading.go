@@ -76,7 +76,11 @@ func (t *transaction) read(i int, r *request) error {
 		answer.Version, number = postgres.Resource{ID: id, Type: stored.Type, Version: stored.Number}.Name(), stored.Number
 		answer.LastModified = lastModified(stored.LastUpdated)
 	}
-	if r.ifNoneMatch != "" && etagMatches(r.ifNoneMatch, number) {
+	unchanged := r.ifNoneMatch != "" && etagMatches(r.ifNoneMatch, number)
+	if r.ifNoneMatch == "" && !r.ifModifiedSince.IsZero() && answer.LastModified != nil { // RFC 9110 §13.1.3
+		unchanged = !answer.LastModified.After(r.ifModifiedSince)
+	}
+	if unchanged {
 		answer.Status, answer.Read = http.StatusNotModified, false
 	}
 	t.places[i].answer = answer

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/ausbizconsulting/referral-fhir-server/shared/fhir"
 	"github.com/ausbizconsulting/referral-fhir-server/shared/fhir/patch"
@@ -14,13 +15,14 @@ import (
 // request is one that is to be settled: an entry of a transaction or batch, or the whole submission. An entry of any
 // other Bundle is a create.
 type request struct {
-	method      string
-	target      fhir.Target
-	condition   *search.Condition // that finds the resource to write, or what to search for; nil: none
-	ifMatch     string            // an ETag, or empty
-	ifNoneMatch string
-	resource    *fhir.Value // of a create or update
-	patch       []byte      // of a patch
+	method          string
+	target          fhir.Target
+	condition       *search.Condition // that finds the resource to write, or what to search for; nil: none
+	ifMatch         string            // an ETag, or empty
+	ifNoneMatch     string
+	ifModifiedSince time.Time   // of a read; zero: whenever
+	resource        *fhir.Value // of a create or update
+	patch           []byte      // of a patch
 }
 
 // writes tells whether the request changes something that is there, or may be there, already.
@@ -54,6 +56,12 @@ func entryRequest(entry fhir.Entry, base string) (*request, error) {
 	r := &request{
 		method: written.Get("method").Text(), resource: entry.Resource,
 		ifMatch: written.Get("ifMatch").Text(), ifNoneMatch: written.Get("ifNoneMatch").Text(),
+	}
+	if since := written.Get("ifModifiedSince").Text(); since != "" {
+		var err error
+		if r.ifModifiedSince, err = time.Parse(time.RFC3339, since); err != nil {
+			return nil, fhir.NewError(fhir.CodeValue, "", "ifModifiedSince is an instant")
+		}
 	}
 	if r.method == http.MethodPatch {
 		var err error

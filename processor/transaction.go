@@ -228,7 +228,7 @@ func (t *transaction) overlap() error {
 	if t.bundle.Type == "batch" {
 		return fhir.NewError(fhir.CodeConflict, "", "Another entry of the batch writes the same resource; entries of a batch do not depend on each other")
 	}
-	return fhir.NewError(fhir.CodeInvalid, "", "Another entry of the transaction writes the same resource")
+	return fhir.NewError(fhir.CodeBusinessRule, "", "Another entry of the transaction writes the same resource")
 }
 
 // refusal is a conflict with what is stored.

@@ -182,7 +182,7 @@ func TestTransactionRules(t *testing.T) {
 		want    int
 		entries []string
 	}{
-		"one resource twice":  {400, []string{entry("PUT", "Patient/"+a, "", patient(a, "x"), ""), entry("PUT", "Patient?identifier=urn:x|a2", "", patient("", "x"), "")}},
+		"one resource twice":  {422, []string{entry("PUT", "Patient/"+a, "", patient(a, "x"), ""), entry("PUT", "Patient?identifier=urn:x|a2", "", patient("", "x"), "")}},
 		"another version":     {412, []string{entry("POST", "Patient", "", patient("", "x"), ""), entry("PUT", "Patient/"+a, "", patient(a, "x"), `,"ifMatch":"W/\"1\""`)}},
 		"a reference to none": {412, []string{entry("POST", "Observation", "", observation("Patient?identifier=urn:x|nobody"), "")}},
 		"nothing to read":     {404, []string{entry("POST", "Patient", "", patient("", "x"), ""), entry("GET", "Patient/0197a000-0000-7000-8000-000000000000", "", "", "")}},

@@ -15,6 +15,7 @@ import (
 	"github.com/ausbizconsulting/referral-fhir-server/schemas"
 	"github.com/ausbizconsulting/referral-fhir-server/shared/answer"
 	"github.com/ausbizconsulting/referral-fhir-server/shared/awslambda"
+	"github.com/ausbizconsulting/referral-fhir-server/shared/awslambda/profiles"
 	"github.com/ausbizconsulting/referral-fhir-server/shared/blob"
 	"github.com/ausbizconsulting/referral-fhir-server/shared/env"
 	"github.com/ausbizconsulting/referral-fhir-server/shared/fhirhttp"
@@ -29,7 +30,7 @@ func start(ctx context.Context, v *env.Settings) (any, error) {
 	storeURL, connections := v.String("DATABASE_URL", ""), v.StoreConnections(env.FunctionStoreConnections)
 	bucket, dir := v.String("REFERRAL_BLOB_BUCKET", ""), v.String("REFERRAL_BLOB_DIR", "")
 	c := ingest.Config{
-		Authenticate: awslambda.Clients(v, baseURL).Authenticate, Schemas: schemas.New(awslambda.Profiles(v, baseURL)), Keys: awslambda.Keys(v),
+		Authenticate: awslambda.Clients(v, baseURL).Authenticate, Schemas: schemas.New(profiles.Read(v, baseURL)), Keys: awslambda.Keys(v),
 		BaseURL: baseURL, HTTP: fhirhttp.Server{Log: awslambda.Log(v, os.Stderr)}, DefaultWait: v.DefaultWait(0),
 		MaxBody: int64(v.MaxBody()), MaxEntries: v.MaxEntries(), MaxWork: int64(v.MaxWork()),
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/ausbizconsulting/referral-fhir-server/processor"
 	"github.com/ausbizconsulting/referral-fhir-server/schemas"
 	"github.com/ausbizconsulting/referral-fhir-server/shared/awslambda"
+	"github.com/ausbizconsulting/referral-fhir-server/shared/awslambda/profiles"
 	"github.com/ausbizconsulting/referral-fhir-server/shared/blob"
 	"github.com/ausbizconsulting/referral-fhir-server/shared/env"
 	"github.com/ausbizconsulting/referral-fhir-server/shared/postgres"
@@ -27,7 +28,7 @@ func start(ctx context.Context, v *env.Settings) (any, error) {
 	bucket, dir := v.String("REFERRAL_BLOB_BUCKET", ""), v.String("REFERRAL_BLOB_DIR", "")
 	baseURL := v.BaseURL()
 	c := processor.Config{
-		Keys: awslambda.Keys(v), BaseURL: baseURL, Schemas: schemas.New(awslambda.Profiles(v, baseURL)),
+		Keys: awslambda.Keys(v), BaseURL: baseURL, Schemas: schemas.New(profiles.Read(v, baseURL)),
 		Log: awslambda.Log(v, os.Stderr), ItemTimeout: v.MessageTimeout(),
 	}
 	if err := v.Err(); err != nil {

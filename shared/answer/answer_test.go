@@ -110,13 +110,13 @@ func TestEntries(t *testing.T) {
 		"created": {
 			answer:         referral.Answer{Status: 201, Version: one},
 			minimal:        `{"response":{"status":"201 Created","location":"` + one + `","etag":"W/\"1\"",` + modified + `}}`,
-			representation: `{"fullUrl":"` + url1(one[:44]) + `","resource":` + resource(one, `"language":"en"`) + `,"response":{"status":"201 Created","location":"` + one + `","etag":"W/\"1\"",` + modified + `}}`,
+			representation: `{"resource":` + resource(one, `"language":"en"`) + `,"response":{"status":"201 Created","location":"` + one + `","etag":"W/\"1\"",` + modified + `}}`,
 			outcome:        `{"response":{"status":"201 Created","location":"` + one + `","etag":"W/\"1\"",` + modified + `,"outcome":` + info(one[:44]+" was created.") + `}}`,
 		},
 		"found": {
 			answer:         referral.Answer{Status: 200, Version: two, LastModified: &earlier},
 			minimal:        `{"response":{"status":"200 OK","location":"` + two + `","etag":"W/\"2\"","lastModified":"2026-11-22T00:02:03.456Z"}}`,
-			representation: `{"fullUrl":"` + url1(two[:44]) + `","resource":` + resource(two, `"language":"en"`) + `,"response":{"status":"200 OK","location":"` + two + `","etag":"W/\"2\"","lastModified":"2026-11-22T00:02:03.456Z"}}`,
+			representation: `{"resource":` + resource(two, `"language":"en"`) + `,"response":{"status":"200 OK","location":"` + two + `","etag":"W/\"2\"","lastModified":"2026-11-22T00:02:03.456Z"}}`,
 			outcome:        `{"response":{"status":"200 OK","location":"` + two + `","etag":"W/\"2\"","lastModified":"2026-11-22T00:02:03.456Z","outcome":` + info(two[:44]+" has been written or found: it is version 2.") + `}}`,
 		},
 		"deleted": {
@@ -133,7 +133,7 @@ func TestEntries(t *testing.T) {
 		"failed, and nobody says so": {answer: referral.Answer{Status: 404}, minimal: `{"response":{"status":"404 Not Found","outcome":{"resourceType":"OperationOutcome","issue":[{"severity":"error","code":"not-found","details":{"text":"The request was not carried out."}}]}}}`},
 		"read": {
 			answer:  referral.Answer{Status: 200, Version: other, Read: true, LastModified: &earlier},
-			minimal: `{"fullUrl":"` + url1(other[:41]) + `","resource":` + resource(other, `"language":"en"`) + `,"response":{"status":"200 OK","etag":"W/\"7\"","lastModified":"2026-11-22T00:02:03.456Z"}}`,
+			minimal: `{"resource":` + resource(other, `"language":"en"`) + `,"response":{"status":"200 OK","etag":"W/\"7\"","lastModified":"2026-11-22T00:02:03.456Z"}}`,
 		},
 		"not modified": {
 			answer:  referral.Answer{Status: 304, Version: other, Read: true},

@@ -137,7 +137,7 @@ func (v *view) entry(a referral.Answer, left *int) (entry, error) {
 		e.Response.Location, e.Response.Outcome = a.Version, leftOut()
 		return e, nil
 	}
-	e.FullURL, e.Resource = v.fullURL(a.Version), resource
+	e.Resource = resource // without a fullUrl: two entries may show one version, and bdl-7 asks for different ones
 	return e, nil
 }
 

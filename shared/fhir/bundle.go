@@ -37,6 +37,14 @@ func (b Bundle) Expression(i int, path ...string) string {
 	return strings.Join(append([]string{"Bundle.entry[" + strconv.Itoa(i) + "]"}, path...), ".")
 }
 
+// EntryOf returns the entry that an expression which Expression made leads into; ok is false for any other expression.
+func EntryOf(expression string) (i int, ok bool) {
+	rest, found := strings.CutPrefix(expression, "Bundle.entry[")
+	number, _, closed := strings.Cut(rest, "]")
+	i, err := strconv.Atoi(number)
+	return i, found && closed && err == nil
+}
+
 // Strings calls visit for every string below v with its element's name. Elements of an array share a name.
 func (v *Value) Strings(visit func(name string, s *Value)) {
 	if v.Kind() != Object {
