@@ -7,7 +7,8 @@
 // alone and come back after their visibility timeout. Only what succeeded is deleted, so every message is
 // delivered at least once; a delete that fails causes one more delivery.
 //
-// It leaves counting receives and moving to the dead-letter queue to SQS, and settling once to the handler.
+// It leaves counting receives and moving to the dead-letter queue to SQS, and settling once to the handler. Direct
+// invokes the handler without a queue.
 package eventsource
 
 import (

@@ -239,7 +239,7 @@ func TestAwayIsSaidByTheFunction(t *testing.T) {
 func TestWrongSettings(t *testing.T) {
 	for function, want := range map[string][]string{
 		"ingest":    {"REFERRAL_KD", "REFERRAL_KM", "REFERRAL_QUEUE_URL", "REFERRAL_BASE_URL", "REFERRAL_CLIENTS"},
-		"processor": {"REFERRAL_KD", "REFERRAL_KM", "REFERRAL_QUEUE_URL", "DATABASE_URL"},
+		"processor": {"REFERRAL_KD", "REFERRAL_KM", "REFERRAL_QUEUE_URL", "REFERRAL_BASE_URL", "DATABASE_URL"},
 		"query":     {"REFERRAL_KD", "REFERRAL_KM", "REFERRAL_BASE_URL", "REFERRAL_CLIENTS", "DATABASE_URL"},
 	} {
 		var output bytes.Buffer

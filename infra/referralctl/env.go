@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io/fs"
 	"net"
-	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -38,7 +37,7 @@ func (c *envCommand) Run(s *streams) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", filepath.Join(dir, "env"), err)
 	}
-	if !answers(variables["AWS_ENDPOINT_URL_SQS"]) {
+	if !answers(variables["REFERRAL_ADDR"]) {
 		return fmt.Errorf("no server is running on %s: the one that was there has ended without cleaning up\nStart it again with make run", dir)
 	}
 	if s.json {
@@ -48,13 +47,9 @@ func (c *envCommand) Run(s *streams) error {
 	return err
 }
 
-// answers tells whether something listens at the local SQS endpoint, which ends with the server.
-func answers(endpoint string) bool {
-	u, err := url.Parse(endpoint)
-	if err != nil {
-		return false
-	}
-	connection, err := net.DialTimeout("tcp", u.Host, 2*time.Second)
+// answers tells whether something listens at the address of the API, which ends with the server.
+func answers(address string) bool {
+	connection, err := net.DialTimeout("tcp", address, 2*time.Second)
 	if err != nil {
 		return false
 	}

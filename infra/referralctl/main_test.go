@@ -37,7 +37,7 @@ func (r result) want(t testing.TB, status int, out, err string) {
 func settings(t testing.TB) {
 	t.Helper()
 	for _, name := range []string{
-		"REFERRAL_BASE_URL", "REFERRAL_API_KEY", "REFERRAL_QUEUE_URL", "REFERRAL_DEAD_LETTER_QUEUE_URL",
+		"REFERRAL_BASE_URL", "REFERRAL_API_KEY", "REFERRAL_QUEUE", "REFERRAL_QUEUE_URL", "REFERRAL_DEAD_LETTER_QUEUE_URL",
 		"REFERRAL_DATA_DIR", "DATABASE_URL", "AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE",
 	} {
 		value, set := os.LookupEnv(name)
@@ -90,7 +90,7 @@ func TestEnv(t *testing.T) {
 	settings(t)
 	endpoint := httptest.NewServer(http.NotFoundHandler())
 	dir := t.TempDir()
-	content := "REFERRAL_BASE_URL='http://127.0.0.1:8080'\nDATABASE_URL='postgres://x:it'\\''s@127.0.0.1/referral'\nAWS_ENDPOINT_URL_SQS='" + endpoint.URL + "'\n"
+	content := "REFERRAL_BASE_URL='http://127.0.0.1:8080'\nDATABASE_URL='postgres://x:it'\\''s@127.0.0.1/referral'\nREFERRAL_ADDR='" + endpoint.Listener.Addr().String() + "'\n"
 	if err := os.WriteFile(filepath.Join(dir, "env"), []byte(content), 0o600); err != nil {
 		t.Fatal(err)
 	}

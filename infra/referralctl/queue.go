@@ -20,6 +20,7 @@ import (
 type queueCommand struct {
 	QueueURL           string `env:"REFERRAL_QUEUE_URL" placeholder:"URL" help:"The queue of referrals."`
 	DeadLetterQueueURL string `env:"REFERRAL_DEAD_LETTER_QUEUE_URL" placeholder:"URL" help:"Its dead-letter queue; by default the one of its redrive policy."`
+	Kind               string `env:"REFERRAL_QUEUE" name:"kind" default:"sqs" hidden:"" help:"sqs, or direct: there is none."`
 	Ages               bool   `default:"true" negatable:"" help:"Receive up to ten messages of each queue that is not empty and tell the age of the oldest; --no-ages leaves them alone."`
 }
 
@@ -45,6 +46,9 @@ const useRunningStack = `with the stack of make run: set -a; eval "$(referralctl
 
 // Run prints the depths.
 func (c *queueCommand) Run(ctx context.Context, s *streams) error {
+	if c.QueueURL == "" && c.Kind == "direct" {
+		return errors.New("there is no queue: the server settles each request before it answers (REFERRAL_QUEUE=direct)")
+	}
 	if c.QueueURL == "" {
 		return usageError{errors.New("which queue? Set REFERRAL_QUEUE_URL or --queue-url; " + useRunningStack)}
 	}

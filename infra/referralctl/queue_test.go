@@ -78,3 +78,10 @@ func TestQueue(t *testing.T) {
 	referralctl(t, "", "queue", "--json", "--queue-url", server.URL+"/000000000000/empty").want(t, 0, `{"queues":[{"queue":"empty","visible":0,"inFlight":0,"delayed":0}]}`, "")
 	referralctl(t, "", "queue", "--queue-url", server.URL+"/000000000000/absent").want(t, exitFailed, "", "there is no queue")
 }
+
+// TestNoQueue: with the variables of a server that has none.
+func TestNoQueue(t *testing.T) {
+	settings(t)
+	t.Setenv("REFERRAL_QUEUE", "direct")
+	referralctl(t, "", "queue").want(t, exitFailed, "", "there is no queue")
+}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"maps"
 	"net/http"
 	"strings"
 	"testing"
@@ -17,13 +18,27 @@ type client struct {
 	key  string
 }
 
-type answer struct {
+type received struct {
 	status int
 	header http.Header
 	body   []byte
 }
 
-func (c client) do(method, url string, body []byte) (answer, error) {
+func (c client) do(method, url string, body []byte) (received, error) {
+	return c.request(method, url, nil, body)
+}
+
+// send is request for a test that goes on with an answer only.
+func (c client) send(t testing.TB, method, url string, header http.Header, body []byte) received {
+	t.Helper()
+	a, err := c.request(method, url, header, body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
+
+func (c client) request(method, url string, header http.Header, body []byte) (received, error) {
 	if !strings.HasPrefix(url, "http") {
 		url = c.base + url
 	}
@@ -31,22 +46,23 @@ func (c client) do(method, url string, body []byte) (answer, error) {
 	defer cancel()
 	r, err := http.NewRequestWithContext(ctx, method, url, bytes.NewReader(body))
 	if err != nil {
-		return answer{}, err
+		return received{}, err
 	}
+	maps.Copy(r.Header, header)
 	r.Header.Set("X-Api-Key", c.key)
-	if body != nil {
+	if body != nil && r.Header.Get("Content-Type") == "" {
 		r.Header.Set("Content-Type", "application/fhir+json")
 	}
 	response, err := http.DefaultClient.Do(r)
 	if err != nil {
-		return answer{}, err
+		return received{}, err
 	}
 	defer response.Body.Close()
 	content, err := io.ReadAll(response.Body)
-	return answer{response.StatusCode, response.Header, content}, err
+	return received{response.StatusCode, response.Header, content}, err
 }
 
-func (c client) get(t testing.TB, url string) answer {
+func (c client) get(t testing.TB, url string) received {
 	t.Helper()
 	a, err := c.do("GET", url, nil)
 	if err != nil {

@@ -14,23 +14,35 @@ import (
 // environment returns the variables, as NAME=value, with which another process on this machine uses the running
 // stack: a Lambda bootstrap, a test, referralctl.
 func (s *server) environment(storeURL string) []string {
+	return append(s.queueEnvironment(),
+		"REFERRAL_ADDR="+s.api,
+		"REFERRAL_BASE_URL="+s.base.String(),
+		"REFERRAL_CLIENTS="+s.settings.clients,
+		"REFERRAL_KD="+base64.StdEncoding.EncodeToString(s.secrets.Kd),
+		"REFERRAL_KM="+base64.StdEncoding.EncodeToString(s.secrets.Km),
+		"REFERRAL_BLOB_DIR="+filepath.Join(s.settings.dataDir, "blobs"),
+		"REFERRAL_MAX_BODY="+strconv.Itoa(s.settings.maxBody),
+		"REFERRAL_MAX_ENTRIES="+strconv.Itoa(s.settings.maxEntries),
+		"REFERRAL_MAX_WORK="+strconv.Itoa(s.settings.maxWork),
+		"REFERRAL_PROFILE_DEFAULTS="+string(s.settings.profiles.Defaults),
+		"REFERRAL_PROFILE_PACKAGES="+strings.Join(s.settings.packages, ","),
+		"REFERRAL_STORE_CONNECTIONS="+strconv.Itoa(env.FunctionStoreConnections),
+		"REFERRAL_MESSAGE_TIMEOUT="+s.settings.messageTimeout.String(),
+		"REFERRAL_DEFAULT_WAIT="+s.settings.defaultWait.String(),
+		"REFERRAL_LOG_LEVEL="+s.settings.logLevel.String(),
+		"DATABASE_URL="+storeURL,
+	)
+}
+
+// queueEnvironment is that of the queue.
+func (s *server) queueEnvironment() []string {
+	if s.queue == nil {
+		return []string{"REFERRAL_QUEUE=" + queueDirect}
+	}
 	return []string{
-		"REFERRAL_BASE_URL=" + s.base.String(),
+		"REFERRAL_QUEUE=" + queueSQS,
 		"REFERRAL_QUEUE_URL=" + s.queue.url,
 		"REFERRAL_DEAD_LETTER_QUEUE_URL=" + s.queue.deadLetterURL,
-		"REFERRAL_CLIENTS=" + s.settings.clients,
-		"REFERRAL_KD=" + base64.StdEncoding.EncodeToString(s.secrets.Kd),
-		"REFERRAL_KM=" + base64.StdEncoding.EncodeToString(s.secrets.Km),
-		"REFERRAL_BLOB_DIR=" + filepath.Join(s.settings.dataDir, "blobs"),
-		"REFERRAL_MAX_BODY=" + strconv.Itoa(s.settings.maxBody),
-		"REFERRAL_MAX_ENTRIES=" + strconv.Itoa(s.settings.maxEntries),
-		"REFERRAL_MAX_WORK=" + strconv.Itoa(s.settings.maxWork),
-		"REFERRAL_PROFILE_DEFAULTS=" + string(s.settings.profiles.Defaults),
-		"REFERRAL_PROFILE_PACKAGES=" + strings.Join(s.settings.packages, ","),
-		"REFERRAL_STORE_CONNECTIONS=" + strconv.Itoa(env.FunctionStoreConnections),
-		"REFERRAL_MESSAGE_TIMEOUT=" + s.settings.messageTimeout.String(),
-		"REFERRAL_LOG_LEVEL=" + s.settings.logLevel.String(),
-		"DATABASE_URL=" + storeURL,
 		"AWS_ENDPOINT_URL_SQS=" + s.queue.endpoint,
 		"AWS_REGION=" + region,
 		"AWS_ACCESS_KEY_ID=" + localCredential,

@@ -14,6 +14,7 @@ import (
 	"github.com/ausbizconsulting/referral-fhir-server/processor"
 	"github.com/ausbizconsulting/referral-fhir-server/query"
 	"github.com/ausbizconsulting/referral-fhir-server/schemas"
+	"github.com/ausbizconsulting/referral-fhir-server/shared/answer"
 	"github.com/ausbizconsulting/referral-fhir-server/shared/fhirhttp"
 	"github.com/ausbizconsulting/referral-fhir-server/shared/postgres"
 	"github.com/ausbizconsulting/referral-fhir-server/shared/queue/sqsqueue"
@@ -37,19 +38,25 @@ func visibilityTimeout(message time.Duration) time.Duration { return 2 * invocat
 // gatewayTimeout is what API Gateway gives a function to answer a request.
 const gatewayTimeout = 30 * time.Second
 
+// directTimeout is for settling without a queue, while a client waits: less than serving allows for its answer.
+const directTimeout = writeTimeout - 10*time.Second
+
 func (s *server) functions(ctx context.Context, storeURL string) (functions, error) {
 	reader, err := s.open(storeURL, postgres.RoleQuery)
 	if err != nil {
 		return functions{}, err
 	}
-	referrals := sqsqueue.New(s.queue.client, s.queue.url)
 	f := functions{api: http.NewServeMux()}
-	fhirhttp.RegisterHealth(f.api, fhirhttp.Parts{"queue": referrals.Ready, "store": func(ctx context.Context) error {
+	parts := fhirhttp.Parts{"store": func(ctx context.Context) error {
 		if !s.isSettling() {
 			return postgres.ErrUnavailable
 		}
 		return reader.Ready(ctx)
-	}})
+	}}
+	if s.queue != nil {
+		parts["queue"] = sqsqueue.New(s.queue.client, s.queue.url).Ready
+	}
+	fhirhttp.RegisterHealth(f.api, parts)
 	if s.settings.lambdaDir != "" {
 		return f, s.hostBootstraps(ctx, &f, storeURL)
 	}
@@ -59,19 +66,32 @@ func (s *server) functions(ctx context.Context, storeURL string) (functions, err
 	}
 	profiles := s.settings.profiles
 	profiles.Base = s.base.JoinPath("fhir").String()
-	ingest.New(ingest.Config{
-		Authenticate: s.settings.registry.Authenticate, Queue: referrals, Blobs: s.blobs, Schemas: schemas.New(profiles), Keys: s.keys,
-		BaseURL: s.base, HTTP: s.http(), MaxBody: int64(s.settings.maxBody), MaxEntries: s.settings.maxEntries,
-		MaxWork: int64(s.settings.maxWork),
-	}).Register(f.api)
-	query.New(query.Config{
-		Authenticate: s.settings.registry.Authenticate, Store: reader, Keys: s.keys, BaseURL: s.base, HTTP: s.http(),
-	}).Register(f.api)
-	f.settle = processor.New(processor.Config{
-		Store: writer, Blobs: s.blobs, Keys: s.keys, Log: s.log, Observe: s.metrics.delivery,
-		Delay:       sqsqueue.Delay(s.queue.client, s.queue.url),
+	checker := schemas.New(profiles)
+	settled := s.untilStopping(reader.Await)
+	settle := processor.Config{
+		Store: writer, Blobs: s.blobs, Schemas: checker, Keys: s.keys, BaseURL: s.base, Log: s.log, Observe: s.metrics.delivery,
 		ItemTimeout: s.settings.messageTimeout,
-	}).HandleSQS
+	}
+	accept := ingest.Config{
+		Authenticate: s.settings.registry.Authenticate, Blobs: s.blobs, Schemas: checker, Keys: s.keys,
+		BaseURL: s.base, HTTP: s.http(), MaxBody: int64(s.settings.maxBody), MaxEntries: s.settings.maxEntries,
+		MaxWork: int64(s.settings.maxWork), DefaultWait: s.settings.defaultWait,
+		Await: answer.Answers{Store: reader, Keys: s.keys, BaseURL: s.base}.Await(settled),
+	}
+	if s.queue != nil {
+		settle.Delay = sqsqueue.Delay(s.queue.client, s.queue.url)
+		f.settle = processor.New(settle).HandleSQS
+		accept.Queue = sqsqueue.New(s.queue.client, s.queue.url)
+	} else {
+		settle.CreationWindow = -1 // what a request refers to has settled before that was answered
+		f.settle = processor.New(settle).HandleSQS
+		accept.SendTimeout = min(invocationTimeout(s.settings.messageTimeout), directTimeout)
+		accept.Queue = sqsqueue.New(eventsource.NewDirect(f.settle, accept.SendTimeout, s.log), "")
+	}
+	ingest.New(accept).Register(f.api)
+	query.New(query.Config{
+		Authenticate: s.settings.registry.Authenticate, Store: reader, Await: settled, Keys: s.keys, BaseURL: s.base, HTTP: s.http(),
+	}).Register(f.api)
 	return f, nil
 }
 
@@ -97,10 +117,14 @@ func (s *server) hostBootstraps(ctx context.Context, f *functions, storeURL stri
 	if err := errors.Join(err, err2, err3); err != nil {
 		return err
 	}
-	for _, route := range []string{"POST /fhir", "POST /fhir/{path...}"} {
+	for _, route := range []string{
+		"POST /fhir", "POST /fhir/{path...}", "PUT /fhir/{path...}", "PATCH /fhir/{path...}", "DELETE /fhir/{path...}",
+	} {
 		f.api.Handle(route, lambdahost.HTTP(accept))
 	}
-	for _, route := range []string{"GET /fhir/{path...}", "POST /fhir/{type}/_search", "GET /referrals", "GET /referrals/{path...}"} {
+	for _, route := range []string{
+		"GET /fhir/{path...}", "POST /fhir/{type}/_search", "DELETE /fhir/_status/{id}", "GET /referrals", "GET /referrals/{path...}",
+	} {
 		f.api.Handle(route, lambdahost.HTTP(read))
 	}
 	f.settle = settle.HandleSQS

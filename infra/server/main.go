@@ -1,5 +1,6 @@
 // Command server runs the whole Referral FHIR Server in one process: ingest, queue, processor, query and, unless
-// told of others, its own PostgreSQL. It is what `make run` starts.
+// told of others, its own PostgreSQL. It is what `make run` starts. Told to, it does without the queue: then ingest gives
+// processor each message itself and answers when that has settled.
 //
 // It promises that the parts work as they do in production (the SQS client speaks to a real endpoint, the processor
 // gets SQS events and reports failures by item), that what it started is stopped again, in two steps, and that its

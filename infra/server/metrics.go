@@ -20,7 +20,8 @@ type metrics struct {
 	acceptToSettle prometheus.Histogram
 }
 
-func newMetrics() *metrics {
+// newMetrics returns metrics that tell whether there is a queue: queue is a value of REFERRAL_QUEUE.
+func newMetrics(queue string) *metrics {
 	m := &metrics{
 		registry: prometheus.NewRegistry(),
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
@@ -42,7 +43,11 @@ func newMetrics() *metrics {
 			Buckets: prometheus.ExponentialBuckets(0.001, 2, 22),
 		}),
 	}
-	m.registry.MustRegister(m.requests, m.requestSeconds, m.deliveries, m.settleSeconds, m.acceptToSettle,
+	info := prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "referral_queue_info", Help: "1. kind is sqs, or direct where there is no queue.", ConstLabels: prometheus.Labels{"kind": queue},
+	})
+	info.Set(1)
+	m.registry.MustRegister(info, m.requests, m.requestSeconds, m.deliveries, m.settleSeconds, m.acceptToSettle,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }

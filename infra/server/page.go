@@ -7,8 +7,8 @@ import (
 	"net/url"
 )
 
-// registerPage adds the start page: where everything is.
-func registerPage(mux *http.ServeMux, base *url.URL) {
+// registerPage adds the start page: where everything is. queue is the URL of the queue, or says that there is none.
+func registerPage(mux *http.ServeMux, base *url.URL, queue string) {
 	page := fmt.Sprintf(`<!doctype html>
 <html lang="en"><meta charset="utf-8"><title>Referral FHIR Server</title>
 <h1>Referral FHIR Server</h1>
@@ -16,8 +16,9 @@ func registerPage(mux *http.ServeMux, base *url.URL) {
 <li><a href="%[1]s/fhir/metadata">CapabilityStatement</a> of the API at %[1]s/fhir</li>
 <li><a href="%[1]s/health/ready">Readiness</a></li>
 <li><a href="/metrics">Metrics</a></li>
+<li>Queue: %[2]s</li>
 </ul>
-`, html.EscapeString(base.String()))
+`, html.EscapeString(base.String()), html.EscapeString(queue))
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
 		w.Header().Set("Content-Security-Policy", "default-src 'none'")

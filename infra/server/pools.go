@@ -21,18 +21,28 @@ type pool struct {
 // migrationConnections are those of migrating: its lock and its work.
 const migrationConnections = 2
 
+// listenConnections are those on which a function is told of what its callers wait for.
+const listenConnections = 1
+
 func (s *server) pools(storeURL, queueURL string) []pool {
 	pools := []pool{
-		{queueURL, s.settings.queueConns, "REFERRAL_QUEUE_CONNECTIONS"},
 		{storeURL, s.settings.storeConns, "REFERRAL_STORE_CONNECTIONS for query"},
 		{storeURL, migrationConnections, "for migrating"},
 	}
-	if s.settings.lambdaDir == "" {
-		return append(pools, pool{storeURL, s.settings.storeConns, "REFERRAL_STORE_CONNECTIONS for processor"})
+	if s.settings.queue != queueDirect {
+		pools = append(pools, pool{queueURL, s.settings.queueConns, "REFERRAL_QUEUE_CONNECTIONS"})
 	}
-	each := s.settings.workers * env.FunctionStoreConnections
-	hosted := fmt.Sprintf("REFERRAL_WORKERS times %d for the bootstraps of ", env.FunctionStoreConnections)
-	return append(pools, pool{storeURL, each, hosted + "processor"}, pool{storeURL, each, hosted + "query"})
+	if s.settings.lambdaDir == "" {
+		return append(pools, pool{storeURL, s.settings.storeConns, "REFERRAL_STORE_CONNECTIONS for processor"},
+			pool{storeURL, listenConnections, "for those who wait"})
+	}
+	for function, each := range map[string]int{
+		"ingest": env.FunctionStoreConnections + listenConnections, "processor": env.FunctionStoreConnections,
+		"query": env.FunctionStoreConnections + listenConnections,
+	} {
+		pools = append(pools, pool{storeURL, s.settings.workers * each, fmt.Sprintf("REFERRAL_WORKERS times %d for the bootstraps of %s", each, function)})
+	}
+	return pools
 }
 
 // checkPools fails when a PostgreSQL server allows fewer connections than all pools to it may come to have: later, some

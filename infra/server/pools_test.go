@@ -23,7 +23,7 @@ func TestPoolsLargerThanTheServer(t *testing.T) {
 		t.Fatal("the server started")
 	}
 	for _, want := range []string{
-		"98 connections", "40 REFERRAL_STORE_CONNECTIONS for query", "40 REFERRAL_STORE_CONNECTIONS for processor",
+		"99 connections", "40 REFERRAL_STORE_CONNECTIONS for query", "40 REFERRAL_STORE_CONNECTIONS for processor",
 		"16 REFERRAL_QUEUE_CONNECTIONS", "97 (max_connections 100, 3 of them reserved)",
 	} {
 		if !strings.Contains(err.Error(), want) {
@@ -43,7 +43,7 @@ func TestPoolsOfALateStore(t *testing.T) {
 	admin(t, owner, `alter database late allow_connections true`)
 	select {
 	case err := <-s.failed:
-		if want := "130 connections"; !strings.Contains(err.Error(), want) {
+		if want := "131 connections"; !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, want it to say %s", err, want)
 		}
 	case <-s.settling:
@@ -55,7 +55,7 @@ func TestPoolsOfALateStore(t *testing.T) {
 
 // TestPools: what the pools may come to, with the functions in the process and as bootstraps.
 func TestPools(t *testing.T) {
-	for dir, want := range map[string]int{"": 8 + 4 + 4 + 2, "build": 8 + 4 + 2*3*2 + 2} {
+	for dir, want := range map[string]int{"": 8 + 4 + 4 + 2 + 1, "build": 8 + 4 + 3*(3+2+3) + 2} {
 		s := &server{settings: settings{storeConns: 4, queueConns: 8, workers: 3, lambdaDir: dir}}
 		got := 0
 		for _, p := range s.pools("store", "queue") {

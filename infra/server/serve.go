@@ -10,6 +10,9 @@ import (
 	"time"
 )
 
+// writeTimeout is for a request from its header to its answer.
+const writeTimeout = time.Minute
+
 // serve answers requests on listener with handler until the returned function is called, which takes no new ones,
 // lets those in progress finish until its context ends, cuts off what is left, and returns.
 func serve(listener net.Listener, handler http.Handler, log *slog.Logger) (stop func(context.Context)) {
@@ -17,7 +20,7 @@ func serve(listener net.Listener, handler http.Handler, log *slog.Logger) (stop 
 		Handler:           handler,
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       30 * time.Second,
-		WriteTimeout:      60 * time.Second,
+		WriteTimeout:      writeTimeout,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    16 << 10,
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"net/url"
@@ -28,8 +29,9 @@ type server struct {
 	secrets  secrets
 	keys     *referral.Keys
 	base     *url.URL
-	ops      string // address of metrics and the start page
-	queue    *localQueue
+	api      string      // its address
+	ops      string      // that of metrics and the start page
+	queue    *localQueue // nil: there is none
 
 	settling chan struct{} // closed when the store is migrated and messages are delivered
 	failed   chan error    // takes what the running server cannot go on with
@@ -41,7 +43,7 @@ type server struct {
 // start brings up the parts and returns when referrals are accepted, with or without the store, which joins as soon as
 // it is there. When it fails, it has stopped what it had started.
 func start(ctx context.Context, settings settings, log *slog.Logger) (_ *server, err error) {
-	s := &server{settings: settings, log: log, metrics: newMetrics(), settling: make(chan struct{}), failed: make(chan error, 1)}
+	s := &server{settings: settings, log: log, metrics: newMetrics(settings.queue), settling: make(chan struct{}), failed: make(chan error, 1)}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.stop())
@@ -62,13 +64,15 @@ func start(ctx context.Context, settings settings, log *slog.Logger) (_ *server,
 	if err != nil {
 		return nil, err
 	}
-	sqs, err := s.listen("REFERRAL_SQS_ADDR", settings.sqsAddress)
-	if err != nil {
-		return nil, err
+	var sqs net.Listener
+	if settings.queue != queueDirect {
+		if sqs, err = s.listen("REFERRAL_SQS_ADDR", settings.sqsAddress); err != nil {
+			return nil, err
+		}
 	}
-	s.ops = ops.Addr().String()
+	s.api, s.ops = api.Addr().String(), ops.Addr().String()
 	if s.base = settings.baseURL; s.base == nil {
-		s.base = &url.URL{Scheme: "http", Host: api.Addr().String()}
+		s.base = &url.URL{Scheme: "http", Host: s.api}
 	}
 	if s.secrets, err = loadSecrets(s.settings); err != nil {
 		return nil, err
@@ -87,10 +91,12 @@ func start(ctx context.Context, settings settings, log *slog.Logger) (_ *server,
 	if err := s.checkPools(ctx, store, queueDB); err != nil {
 		return nil, err
 	}
-	if s.queue, err = startQueue(ctx, sqs, queueDB, settings.queueConns, visibilityTimeout(settings.messageTimeout), log); err != nil {
-		return nil, err
+	if settings.queue != queueDirect {
+		if s.queue, err = startQueue(ctx, sqs, queueDB, settings.queueConns, visibilityTimeout(settings.messageTimeout), log); err != nil {
+			return nil, err
+		}
+		s.stops = append(s.stops, func() error { s.queue.close(); return nil })
 	}
-	s.stops = append(s.stops, func() error { s.queue.close(); return nil })
 	f, err := s.functions(ctx, store)
 	if err != nil {
 		return nil, err
@@ -98,7 +104,7 @@ func start(ctx context.Context, settings settings, log *slog.Logger) (_ *server,
 	s.drains = append(s.drains, serve(api, s.http().Routes(f.api), log))
 	opsMux := http.NewServeMux()
 	opsMux.Handle("GET /metrics", s.metrics.handler())
-	registerPage(opsMux, s.base)
+	registerPage(opsMux, s.base, s.queueName())
 	s.drains = append(s.drains, serve(ops, opsMux, log))
 	s.startSettling(ctx, store, queueDB, f.settle)
 	return s, s.publishEnvironment(store)
@@ -117,10 +123,15 @@ func (s *server) listen(setting, address string) (net.Listener, error) {
 }
 
 // databases returns the URLs of the store and of the local queue's database, and starts PostgreSQL when one of them is
-// not given.
+// needed and not given.
 func (s *server) databases(ctx context.Context) (store, queueDB string, err error) {
 	store, queueDB = s.settings.databaseURL, s.settings.queueURL
-	if store == "" || queueDB == "" {
+	needed := map[string]*string{"referral": &store, "queue": &queueDB}
+	if s.settings.queue == queueDirect {
+		delete(needed, "queue")
+	}
+	maps.DeleteFunc(needed, func(_ string, u *string) bool { return *u != "" })
+	if len(needed) > 0 {
 		s.pg, err = localpg.Start(ctx, localpg.Config{
 			Dir: filepath.Join(s.settings.dataDir, "postgres"), BinDir: s.settings.pgBinDir, Log: s.log,
 		})
@@ -128,13 +139,11 @@ func (s *server) databases(ctx context.Context) (store, queueDB string, err erro
 			return "", "", err
 		}
 	}
-	for name, u := range map[string]*string{"referral": &store, "queue": &queueDB} {
-		if *u == "" {
-			if err := s.pg.CreateDatabase(ctx, name); err != nil {
-				return "", "", err
-			}
-			*u = s.pg.URL(name)
+	for name, u := range needed {
+		if err := s.pg.CreateDatabase(ctx, name); err != nil {
+			return "", "", err
 		}
+		*u = s.pg.URL(name)
 	}
 	return store, queueDB, nil
 }
@@ -150,9 +159,14 @@ func (s *server) open(url, role string) (*postgres.DB, error) {
 
 // banner tells a newcomer where everything is and what to paste.
 func (s *server) banner() string {
+	next := "Then follow the URL in Content-Location, with the same x-api-key."
+	late := "Referrals are accepted meanwhile, and settle when it is."
+	if s.queue == nil {
+		next, late = "The answer says what was stored.", "What is sent before it is refused with 503."
+	}
 	note := ""
 	if !s.isSettling() {
-		note = "\nThe store is not there yet. Referrals are accepted meanwhile, and settle when it is.\n"
+		note = "\nThe store is not there yet. " + late + "\n"
 	}
 	return fmt.Sprintf(`
 Referral FHIR Server
@@ -166,6 +180,14 @@ Send a referral (paste this):
   curl -i %[1]s/fhir -H 'x-api-key: dev-sender' -H 'Content-Type: application/fhir+json' \
     --data-binary @testdata/referrals/cardiology-referral.json
 
-Then follow the URL in Content-Location, with the same x-api-key. Ctrl-C stops everything.
-%[5]s`, s.base, s.ops, s.queue.url, s.settings.dataDir, note)
+%[5]s Ctrl-C stops everything.
+%[6]s`, s.base, s.ops, s.queueName(), s.settings.dataDir, next, note)
+}
+
+// queueName is the URL of the queue, or says that there is none.
+func (s *server) queueName() string {
+	if s.queue == nil {
+		return "none, each request settles before it is answered (REFERRAL_QUEUE=direct)"
+	}
+	return s.queue.url
 }

@@ -122,12 +122,16 @@ func TestReferralTravels(t *testing.T) {
 			if err := json.Unmarshal(body, &sent); err != nil {
 				t.Fatal(err)
 			}
-			entries := settled.Entry[0].Resource.Entry
-			if len(entries) != len(sent.Entry) {
-				t.Fatalf("got %d entries in the response, want %d", len(entries), len(sent.Entry))
+			if got := settled.Entry[0].Resource; got.Type != "message" && len(got.Entry) != len(sent.Entry) {
+				t.Errorf("got %d entries in the response, want %d", len(got.Entry), len(sent.Entry))
 			}
-			for i, entry := range entries {
-				checkStored(t, sender, recipient, other, entry.Response.Location, sent.Entry[i].Resource)
+			var stored struct{ Resources []string }
+			a := sender.get(t, "/referrals/"+url[strings.LastIndex(url, "/")+1:])
+			if err := json.Unmarshal(a.body, &stored); err != nil || len(stored.Resources) != len(sent.Entry) {
+				t.Fatalf("got %d resources, error %v, want %d", len(stored.Resources), err, len(sent.Entry))
+			}
+			for i, version := range stored.Resources {
+				checkStored(t, sender, recipient, other, version, sent.Entry[i].Resource)
 			}
 			if a := other.get(t, url); a.status != http.StatusNotFound {
 				t.Errorf("another organisation got %d from the status URL, want 404", a.status)

@@ -25,6 +25,7 @@ type settings struct {
 	pgBinDir       string
 	lambdaDir      string // of bootstraps; empty: the functions run in this process
 	databaseURL    string // the store; empty: the embedded PostgreSQL
+	queue          string // queueSQS or queueDirect
 	queueURL       string // the local queue's database; empty: the embedded PostgreSQL
 	kd, km         []byte // nil: made once and kept in dataDir
 	workers        int
@@ -38,8 +39,15 @@ type settings struct {
 	profiles       schemas.Config
 	packages       []string // of profiles
 	messageTimeout time.Duration
+	defaultWait    time.Duration
 	logLevel       slog.Level
 }
+
+// The values of REFERRAL_QUEUE.
+const (
+	queueSQS    = "sqs"
+	queueDirect = "direct" // there is none: ingest gives processor each message itself
+)
 
 func readSettings(v *env.Settings) settings {
 	s := settings{
@@ -50,6 +58,7 @@ func readSettings(v *env.Settings) settings {
 		pgBinDir:       v.String("REFERRAL_PG_BINDIR", ""),
 		lambdaDir:      v.String("REFERRAL_LAMBDA_DIR", ""),
 		databaseURL:    v.String("DATABASE_URL", ""),
+		queue:          v.Choice("REFERRAL_QUEUE", queueSQS, queueSQS, queueDirect),
 		queueURL:       v.String("REFERRAL_QUEUE_DATABASE_URL", ""),
 		kd:             v.Base64("REFERRAL_KD", 32),
 		km:             v.Base64("REFERRAL_KM", 32),
@@ -65,6 +74,14 @@ func readSettings(v *env.Settings) settings {
 		messageTimeout: v.MessageTimeout(),
 		logLevel:       v.Level("REFERRAL_LOG_LEVEL"),
 	}
+	wait := time.Duration(0)
+	if s.queue == queueDirect {
+		wait = env.LongestWait // what has settled is answered at once
+		if s.lambdaDir != "" {
+			v.Wrong("REFERRAL_QUEUE", queueSQS+" with REFERRAL_LAMBDA_DIR")
+		}
+	}
+	s.defaultWait = v.DefaultWait(wait)
 	var err error
 	if s.registry, err = principal.Open(s.clients); err != nil {
 		v.Wrong("REFERRAL_CLIENTS", `"development" or the file of a registry: `+err.Error())

@@ -16,6 +16,7 @@ func TestEveryWrongSettingIsReportedAtOnce(t *testing.T) {
 		"REFERRAL_WORKERS": "0", "REFERRAL_STORE_CONNECTIONS": "0", "REFERRAL_QUEUE_CONNECTIONS": "3",
 		"REFERRAL_CLIENTS": "/nowhere", "REFERRAL_MAX_WORK": "0", "REFERRAL_MAX_BODY": "0", "REFERRAL_MAX_ENTRIES": "0",
 		"REFERRAL_MESSAGE_TIMEOUT": "100ms", "REFERRAL_LOG_LEVEL": "loud",
+		"REFERRAL_QUEUE": "none", "REFERRAL_DEFAULT_WAIT": "21s",
 	}
 	v := env.Read(func(name string) (string, bool) { value, ok := wrong[name]; return value, ok })
 	readSettings(v)
@@ -30,6 +31,31 @@ func TestEveryWrongSettingIsReportedAtOnce(t *testing.T) {
 	}
 	if !strings.Contains(err.Error(), "REFERRAL_KM") {
 		t.Errorf("%v does not say that REFERRAL_KM is missing", err)
+	}
+}
+
+// TestDefaultWaitOfEachQueue: without a queue all wait, unless told otherwise.
+func TestDefaultWaitOfEachQueue(t *testing.T) {
+	for _, test := range []struct {
+		queue, wait string
+		want        time.Duration
+	}{
+		{"", "", 0}, {"sqs", "3s", 3 * time.Second}, {"direct", "", 20 * time.Second}, {"direct", "0s", 0},
+	} {
+		vars := map[string]string{"REFERRAL_QUEUE": test.queue, "REFERRAL_DEFAULT_WAIT": test.wait}
+		v := env.Read(func(name string) (string, bool) { value, ok := vars[name]; return value, ok })
+		if got := readSettings(v).defaultWait; got != test.want || v.Err() != nil {
+			t.Errorf("%+v: got %v, error %v", test, got, v.Err())
+		}
+	}
+}
+
+// TestBootstrapsNeedAQueue: a function cannot call another.
+func TestBootstrapsNeedAQueue(t *testing.T) {
+	vars := map[string]string{"REFERRAL_QUEUE": "direct", "REFERRAL_LAMBDA_DIR": "build"}
+	v := env.Read(func(name string) (string, bool) { value, ok := vars[name]; return value, ok })
+	if readSettings(v); v.Err() == nil || !strings.Contains(v.Err().Error(), "REFERRAL_QUEUE") {
+		t.Errorf("got error %v, want one that names REFERRAL_QUEUE", v.Err())
 	}
 }
 

@@ -11,8 +11,8 @@ import (
 	"github.com/ausbizconsulting/referral-fhir-server/shared/postgres"
 )
 
-// startSettling migrates the store as soon as it is there, and then lets the event source mapping deliver messages to
-// handler. Until then they wait in the queue. An error that waiting does not mend goes to s.failed.
+// startSettling migrates the store as soon as it is there, and then lets the event source mapping, if there is a queue,
+// deliver messages to handler. Until then they wait in it. An error that waiting does not mend goes to s.failed.
 func (s *server) startSettling(ctx context.Context, storeURL, queueURL string, handler eventsource.Handler) {
 	// It outlives ctx: what is in progress when the server stops is finished first.
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
@@ -24,6 +24,8 @@ func (s *server) startSettling(ctx context.Context, storeURL, queueURL string, h
 		}
 		if err == nil {
 			close(s.settling)
+		}
+		if err == nil && s.queue != nil {
 			err = eventsource.Run(ctx, eventsource.Config{
 				Client: s.queue.client, QueueURL: s.queue.url, Handler: handler, Concurrency: s.settings.workers,
 				// A function that is late is told so by its host.
@@ -52,12 +54,12 @@ func (s *server) migrate(ctx context.Context, url string) error {
 		_, err := postgres.Migrate(ctx, url)
 		switch {
 		case err == nil && away:
-			s.log.Info("the store is available; what was accepted meanwhile settles now")
+			s.log.Info("the store is available")
 			return nil
 		case err == nil || ctx.Err() != nil || !errors.Is(err, postgres.ErrUnavailable):
 			return err
 		case !away:
-			s.log.Warn("the store is unavailable; referrals are accepted, and settle when it is there", slog.String("error", err.Error()))
+			s.log.Warn("the store is unavailable; nothing settles until it is there", slog.String("error", err.Error()))
 			away = true
 		}
 		select {

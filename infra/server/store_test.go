@@ -85,6 +85,10 @@ func TestReferralTravelsThroughBootstraps(t *testing.T) {
 	if a := sender.get(t, "/referrals"); a.status != http.StatusOK || !strings.Contains(string(a.body), `"total":1`) {
 		t.Errorf("/referrals says %d %s, want the one that has settled", a.status, a.body)
 	}
+	behavesSynchronously(t, sender, http.Header{"Prefer": {"wait=20"}})
+	if a := sender.send(t, "DELETE", sender.submit(t, numbered(t, 1)), http.Header{}, nil); a.status != http.StatusAccepted && a.status != http.StatusConflict {
+		t.Errorf("cancelling says %d %s, want 202, or 409 of what has settled", a.status, a.body)
+	}
 	for _, path := range []string{"/fhir/$validate", "/fhir/Bundle/$validate"} {
 		if a, err := sender.do(http.MethodPost, path, example(t, "cardiology-referral")); err != nil || a.status != http.StatusOK {
 			t.Errorf("%s says %d %s, %v, want 200", path, a.status, a.body, err)

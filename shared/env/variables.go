@@ -30,6 +30,14 @@ func (s *Settings) MessageTimeout() time.Duration {
 	return s.Duration("REFERRAL_MESSAGE_TIMEOUT", 5*time.Second, time.Second/2, 5*time.Minute)
 }
 
+// DefaultWait is how long a request waits for its settlement that does not say (Prefer: wait).
+func (s *Settings) DefaultWait(fallback time.Duration) time.Duration {
+	return s.Duration("REFERRAL_DEFAULT_WAIT", fallback, 0, LongestWait)
+}
+
+// LongestWait is what any request may wait for its settlement: API Gateway ends it after 29 s.
+const LongestWait = 20 * time.Second
+
 // StoreConnections is the size of a pool of connections to the store.
 func (s *Settings) StoreConnections(fallback int) int {
 	return s.Int("REFERRAL_STORE_CONNECTIONS", fallback, 1, 64)

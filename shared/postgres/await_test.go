@@ -1,6 +1,7 @@
 package postgres_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"net"
@@ -320,43 +321,67 @@ func TestCloseEndsListening(t *testing.T) {
 	<-ended
 }
 
+// TestAwaitLooksOnceItListens: who joins others that listen looks then, since what settled after its first look and
+// before it was told to nobody.
+func TestAwaitLooksOnceItListens(t *testing.T) {
+	t.Parallel()
+	url := pgtest.New(t)
+	db := open(t, url, postgres.RoleQuery)
+	await(t, db, awaited(t, 1)) // keeps the connection
+	for deadline := time.Now().Add(10 * time.Second); !db.LooksWhenItJoins(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("who joins does not look")
+		}
+	}
+}
+
 // TestAwaitAfterSleep: a Lambda function wakes with connections that have died without a word. Those who wait are told
 // all the same, the first after the time that it takes to know, the next at once.
 func TestAwaitAfterSleep(t *testing.T) {
 	t.Parallel()
-	url := pgtest.New(t)
-	writer := open(t, url, postgres.RoleProcessor)
-	way := newSleeper(t, url)
-	defer way.close() // before the DB, which would wait for the dead to answer
-	db := open(t, way.url, postgres.RoleQuery)
-	db.NeverLook()
-	first := await(t, db, awaited(t, 1))
-	eventually(t, url, listening)
-	store(t, writer, awaited(t, 1))
-	first.want(t)
-	way.sleep() // within the second for which nobody is waited for
-	second := await(t, db, awaited(t, 2))
-	store(t, writer, awaited(t, 2))
-	if took := second.want(t).Sub(first.at); took > 5*time.Second {
-		t.Errorf("the first who waits after it has %v, want at most those of a look and a connection", took)
-	}
-	third := await(t, db, awaited(t, 3))
-	store(t, writer, awaited(t, 3))
-	if took := third.want(t).Sub(second.at); took > time.Second {
-		t.Errorf("the next who waits has %v", took)
+	for name, dead := range map[string]string{"all": "", "the one that listens": "listening"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			url := pgtest.New(t)
+			writer := open(t, url, postgres.RoleProcessor)
+			way := newSleeper(t, url)
+			db := open(t, way.url, postgres.RoleQuery)
+			t.Cleanup(way.close) // before the DB, which would wait for the dead to answer
+			db.NeverLook()
+			first := await(t, db, awaited(t, 1))
+			eventually(t, url, listening)
+			store(t, writer, awaited(t, 1))
+			first.want(t)
+			way.sleep(dead) // within the second for which nobody is waited for
+			second := await(t, db, awaited(t, 2))
+			time.Sleep(100 * time.Millisecond) // it has looked, where it can
+			store(t, writer, awaited(t, 2))
+			if took := second.want(t).Sub(first.at); took > 8*time.Second {
+				t.Errorf("the first who waits after it has %v, want at most those of a look and a connection", took)
+			}
+			third := await(t, db, awaited(t, 3))
+			eventually(t, url, `select count(*) filter (where state = 'idle' and query = '-- ping') > 0 `+listeners)
+			store(t, writer, awaited(t, 3))
+			third.want(t)
+		})
 	}
 }
 
 // sleeper is between a DB and PostgreSQL.
 type sleeper struct {
-	url string // of the database, by way of the sleeper
-
+	url      string // of the database, by way of the sleeper
 	listener net.Listener
 	relays   sync.WaitGroup
 
-	mu     sync.Mutex
-	asleep *atomic.Bool // of connections made from now on; guarded by mu, like the next
-	conns  []net.Conn
+	mu    sync.Mutex
+	links []*link // guarded by mu
+}
+
+// link is a connection from end to end.
+type link struct {
+	client, server net.Conn
+	startup        []byte // the client's first message
+	asleep         atomic.Bool
 }
 
 func newSleeper(t testing.TB, database string) *sleeper {
@@ -371,49 +396,68 @@ func newSleeper(t testing.TB, database string) *sleeper {
 	}
 	target := u.Host
 	u.Host = listener.Addr().String()
-	s := &sleeper{url: u.String(), listener: listener, asleep: &atomic.Bool{}}
+	s := &sleeper{url: u.String(), listener: listener}
 	s.relays.Go(func() {
 		for {
 			client, err := listener.Accept()
 			if err != nil {
 				return // closed
 			}
-			server, err := net.Dial("tcp", target)
-			if err != nil {
-				t.Error(err)
-				return
-			}
-			s.mu.Lock()
-			asleep := s.asleep
-			s.conns = append(s.conns, client, server)
-			s.mu.Unlock()
-			s.relays.Go(func() { relay(server, client, asleep) })
-			s.relays.Go(func() { relay(client, server, asleep) })
+			s.relays.Go(func() { s.serve(t, client, target) })
 		}
 	})
 	return s
 }
 
+// serve relays one connection until it ends.
+func (s *sleeper) serve(t testing.TB, client net.Conn, target string) {
+	startup := make([]byte, 4<<10)
+	n, err := client.Read(startup)
+	if err != nil {
+		client.Close()
+		return
+	}
+	server, err := net.Dial("tcp", target)
+	if err != nil {
+		t.Error(err)
+		client.Close()
+		return
+	}
+	l := &link{client: client, server: server, startup: startup[:n]}
+	s.mu.Lock()
+	s.links = append(s.links, l)
+	s.mu.Unlock()
+	if _, err := server.Write(l.startup); err != nil {
+		t.Error(err)
+	}
+	s.relays.Go(func() { l.relay(server, client) })
+	l.relay(client, server)
+}
+
+// sleep swallows from now on, in both directions, what is sent on the connections whose startup message contains text.
+func (s *sleeper) sleep(text string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, l := range s.links {
+		if bytes.Contains(l.startup, []byte(text)) {
+			l.asleep.Store(true)
+		}
+	}
+}
+
 func (s *sleeper) close() {
 	s.listener.Close()
 	s.mu.Lock()
-	for _, conn := range s.conns {
-		conn.Close()
+	for _, l := range s.links {
+		l.client.Close()
+		l.server.Close()
 	}
 	s.mu.Unlock()
 	s.relays.Wait()
 }
 
-// sleep swallows from now on what is sent on connections that are there, in both directions.
-func (s *sleeper) sleep() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.asleep.Store(true)
-	s.asleep = &atomic.Bool{}
-}
-
 // relay passes on what src sends while the connection is not asleep, and ends both when src does.
-func relay(dst, src net.Conn, asleep *atomic.Bool) {
+func (l *link) relay(dst, src net.Conn) {
 	defer dst.Close()
 	defer src.Close()
 	for b := make([]byte, 32<<10); ; {
@@ -421,7 +465,7 @@ func relay(dst, src net.Conn, asleep *atomic.Bool) {
 		if err != nil {
 			return
 		}
-		if asleep.Load() {
+		if l.asleep.Load() {
 			continue
 		}
 		if _, err := dst.Write(b[:n]); err != nil {

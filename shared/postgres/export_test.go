@@ -58,3 +58,10 @@ func (db *DB) NeverLook() {
 	db.listener.polling = rhythm{time.Hour, time.Hour}
 	db.listener.silent = db.listener.polling
 }
+
+// LooksWhenItJoins tells whether one who begins to listen now looks at once.
+func (db *DB) LooksWhenItJoins() bool {
+	w := db.listener.join("")
+	defer db.listener.leave(w)
+	return len(w.look) > 0
+}

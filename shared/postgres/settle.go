@@ -2,7 +2,6 @@ package postgres
 
 import (
 	"context"
-	"encoding/hex"
 	"encoding/json"
 	"slices"
 	"strconv"
@@ -160,7 +159,7 @@ const channel = "settled"
 // notice tells those who wait, when the transaction commits. It is not for every settlement: PostgreSQL commits
 // transactions with a notice one after the other.
 func (s *Settlement) notice() statement {
-	return statement{s.Org, `select pg_notify($1, $2)`, []any{channel, s.Org + " " + hex.EncodeToString(s.Digest[:])}, nil}
+	return statement{s.Org, `select pg_notify($1, $2)`, []any{channel, settledPayload(s.Org, s.Digest)}, nil}
 }
 
 // args are those of settleSQL.
