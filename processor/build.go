@@ -38,6 +38,12 @@ func (t *transaction) complete() error {
 			return err
 		}
 		r.Readers = readers[w.id]
+		if w.typ == "Task" && w.live {
+			r.Owner = t.owner(w, addressees[i])
+		}
+		if t.isOwned(w) {
+			s.Readers = append(s.Readers, w.stored.Org) // who asked is told how it stands
+		}
 		s.Resources = append(s.Resources, r)
 		if w.live && w.typ == "ServiceRequest" && w.stored == nil {
 			s.RepeatedKeys = append(s.RepeatedKeys, search.Identifiers(w.resource)...)
@@ -81,6 +87,17 @@ func (t *transaction) written() []*state {
 		}
 	}
 	return written
+}
+
+// owner returns the organisation that may update a Task beside its sender, or "". addressees are those of the Task.
+func (t *transaction) owner(s *state, addressees []string) string {
+	switch {
+	case t.isOwned(s):
+		return s.stored.Owner
+	case len(addressees) == 1:
+		return addressees[0]
+	}
+	return ""
 }
 
 // build returns the version that entry i writes.

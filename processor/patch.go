@@ -27,9 +27,14 @@ func (t *transaction) patch(i int, r *request) (err error) {
 	if err := t.claim(i, r, s); err != nil {
 		return err
 	}
-	if s.resource, err = t.patched(s, r.patch); err != nil {
+	changed, err := t.patched(s, r.patch)
+	if err != nil {
 		return err
 	}
+	if err := t.keepsTerms(i, s, changed); err != nil {
+		return err
+	}
+	s.resource = changed
 	t.bundle.Entries[i].Resource = s.resource
 	t.places[i] = placeOf{state: s, answer: t.answer(http.StatusOK, s)}
 	return nil

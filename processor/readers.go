@@ -24,6 +24,9 @@ func (t *transaction) readers(l *links, addressees [][]string) map[referral.UUID
 			orgs = s.stored.Readers
 			readers[s.id] = slices.Clone(orgs)
 		}
+		if t.isOwned(s) {
+			continue // whose it is decides who reads it
+		}
 		if s.live {
 			orgs = slices.Concat(orgs, addressees[i])
 		}
@@ -37,7 +40,9 @@ func (t *transaction) readers(l *links, addressees [][]string) map[referral.UUID
 		next := t.graph(l)
 		for org, from := range starts {
 			for _, id := range reached(from, next) {
-				readers[id] = append(readers[id], org)
+				if s, ok := t.states[id]; !ok || !t.isOwned(s) {
+					readers[id] = append(readers[id], org)
+				}
 			}
 		}
 	}

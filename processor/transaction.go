@@ -249,7 +249,7 @@ func (t *transaction) delete(i int, r *request) (err error) {
 		return err
 	}
 	t.places[i].answer = referral.Answer{Status: http.StatusNoContent}
-	if s == nil || !s.live && s.writer < 0 { // FHIR R4 http.html#delete: nothing there is no error
+	if s == nil || t.isOwned(s) || !s.live && s.writer < 0 { // FHIR R4 http.html#delete: nothing there is no error
 		return nil
 	}
 	if err := t.claim(i, r, s); err != nil {
@@ -330,6 +330,9 @@ func (t *transaction) update(i int, r *request) (err error) {
 		status = http.StatusCreated
 	}
 	if err := t.claim(i, r, s); err != nil {
+		return err
+	}
+	if err := t.keepsTerms(i, s, r.resource); err != nil {
 		return err
 	}
 	s.live, s.resource = true, r.resource

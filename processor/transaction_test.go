@@ -364,3 +364,54 @@ func TestRepeatedServiceRequestWarns(t *testing.T) {
 		t.Errorf("an update: got %+v, %s; want 200 without a warning", got, outcome(revoked))
 	}
 }
+
+// by makes m one of another organisation.
+func (f *fixture) by(org string, m *queue.Message) *queue.Message {
+	m.Request.Org, m.Client = org, "another"
+	m.ID = f.keys.Mint(referral.Submission{Org: org, AcceptedAt: m.AcceptedAt, Digest: f.keys.Digest(m.Request)})
+	return m
+}
+
+// TestOwnerOfATaskUpdatesIt and nothing else of the sender's; what was asked of whom stays, and nobody else comes to
+// read it.
+func TestOwnerOfATaskUpdatesIt(t *testing.T) {
+	f := newFixture(t)
+	const other = "8003629900040359"
+	owned := func(status, more string) string {
+		return `{"resourceType":"Task"` + more + `,"status":"` + status + `","intent":"order","for":{"reference":"PATIENT"},"owner":{"identifier":{"system":"http://ns.electronichealth.net.au/id/hi/hpio/1.0","value":"` + recipient + `"}}}`
+	}
+	_, created := f.settle(t, f.transaction(0, "transaction", entry("POST", "Patient", subject, patient("", "a"), ""),
+		entry("POST", "Task", "", strings.Replace(owned("requested", ""), "PATIENT", subject, 1), "")))
+	patientID, id := idOf(created[0]), idOf(created[1])
+	task := func(status, more string) string {
+		return strings.Replace(owned(status, `,"id":"`+id+`"`+more), "PATIENT", "Patient/"+patientID, 1)
+	}
+	for n, step := range []struct {
+		org, method, url, body string
+		want                   int
+	}{
+		{recipient, "PUT", "Task/" + id, task("accepted", ""), 200},
+		{recipient, "PATCH", "Task/" + id, `[{"op":"replace","path":"/status","value":"completed"}]`, 200},
+		{recipient, "PUT", "Task/" + id, strings.Replace(task("completed", ""), recipient, other, 1), 403},
+		{recipient, "PUT", "Task/" + id, strings.Replace(task("completed", ""), "Patient/"+patientID, "Patient/0197a000-0000-7000-8000-000000000000", 1), 403},
+		{recipient, "PATCH", "Task/" + id, `[{"op":"remove","path":"/owner"}]`, 403},
+		{recipient, "DELETE", "Task/" + id, "", 204},
+		{recipient, "PUT", "Patient/" + patientID, patient(patientID, "b"), 405},
+		{recipient, "PUT", "Task?_id=" + id, task("failed", ""), 405},
+		{other, "PUT", "Task/" + id, task("failed", ""), 405},
+		{sender, "PUT", "Task/" + id, strings.Replace(task("cancelled", ""), recipient, other, 1), 200},
+		{recipient, "PUT", "Task/" + id, task("failed", ""), 405},
+		{other, "PATCH", "Task/" + id, `[{"op":"replace","path":"/status","value":"rejected"}]`, 200},
+	} {
+		m := f.by(step.org, f.write(n+1, step.method, step.url, step.body))
+		if _, got := f.settle(t, m); got[0].Status != step.want {
+			t.Errorf("step %d, %s by %s: got %d %s, want %d", n, step.method, step.org, got[0].Status, got[0].Outcome, step.want)
+		}
+	}
+	if got := value[string](t, f, `select org || ' ' || version || ' ' || array_to_string(readers, ' ') || ' ' || owner from resource where type = 'Task'`); got != sender+" 5 "+recipient+" "+other+" "+other {
+		t.Errorf("got %s, want the sender's Task in version 5, read by both owners, and the last one's", got)
+	}
+	if got := value[int64](t, f, `select count(*) from submission where $1 = any (readers) and org <> $1`, sender); got != 3 {
+		t.Errorf("the sender is told of %d updates by owners, want 3", got)
+	}
+}

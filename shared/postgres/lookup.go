@@ -18,7 +18,7 @@ type Lookup struct {
 	// them: who looks for what another is about to write waits for it, and finds it.
 	Keys []int64
 	// Write are resources that are written by their id, and Conditions what others are found by, to be written or not:
-	// both are locked until the settlement ends, as far as they are the organisation's.
+	// both are locked until the settlement ends, as far as they are the organisation's; of Write also Tasks that it owns.
 	Write      []referral.UUID
 	Conditions []LookupCondition
 	// Refer are resources, the organisation's or addressed to it, that are referred to or read.
@@ -49,9 +49,11 @@ type Found struct {
 	TooMany bool
 }
 
-// Stored is a resource that the organisation sent.
+// Stored is a resource that the organisation may write.
 type Stored struct {
 	Version
+	Org        string // that sent it: another one's is a Task that the organisation owns
+	Owner      string // of a Task, or empty
 	Readers    []string
 	AcceptedAt time.Time // of the submission that wrote the version
 	Deleted    bool
@@ -99,10 +101,10 @@ with recursive m as materialized (
 
 	ownSQL = matchedOwn + `, t as (
 	select r.* from resource r
-	where ` + mayWrite + ` and r.id in (select m.id from m union select unnest($9::uuid[]))
+	where r.id in (select m.id from m union select unnest($9::uuid[])) and (` + mayWrite + ` or r.owner = $1 and r.id = any($9::uuid[]))
 	order by r.id for update
 )
-select t.id::text, t.type, t.version, t.last_updated, t.vid, t.meta, t.content, t.readers, coalesce(t.accepted_at, 'epoch'),
+select t.id::text, t.type, t.version, t.last_updated, t.vid, t.meta, t.content, t.org, t.readers, coalesce(t.owner, ''), coalesce(t.accepted_at, 'epoch'),
 	array(select m.position from m where m.id = t.id), (select count(*) from m)
 from t`
 
@@ -113,7 +115,7 @@ group by r.id, r.type, r.version, r.last_updated, r.vid, r.meta, r.content
 order by r.vid desc`
 
 	tombstoneSQL = `
-select distinct on (h.id) h.id::text, h.type, h.version, h.last_updated, h.readers, coalesce(h.accepted_at, 'epoch'), h.deleted
+select distinct on (h.id) h.id::text, h.type, h.version, h.last_updated, h.org, h.readers, coalesce(h.accepted_at, 'epoch'), h.deleted
 from history h
 where h.org = $1 and h.id = any($2::uuid[]) and not exists (select from resource r where r.id = h.id)
 order by h.id, h.version desc`
@@ -216,7 +218,7 @@ func (f *Found) readOwn(rows pgx.Rows) error {
 		var v Stored
 		var positions []int32
 		var matched int
-		if err := rows.Scan(&v.ID, &v.Type, &v.Number, &v.LastUpdated, &v.VID, &v.Meta, &v.Content, &v.Readers, &v.AcceptedAt,
+		if err := rows.Scan(&v.ID, &v.Type, &v.Number, &v.LastUpdated, &v.VID, &v.Meta, &v.Content, &v.Org, &v.Readers, &v.Owner, &v.AcceptedAt,
 			&positions, &matched); err != nil {
 			return err
 		}
@@ -244,7 +246,7 @@ func (v Stored) since(id referral.UUID) Stored {
 func (f *Found) readTombstones(rows pgx.Rows) error {
 	for rows.Next() {
 		var v Stored
-		if err := rows.Scan(&v.ID, &v.Type, &v.Number, &v.LastUpdated, &v.Readers, &v.AcceptedAt, &v.Deleted); err != nil {
+		if err := rows.Scan(&v.ID, &v.Type, &v.Number, &v.LastUpdated, &v.Org, &v.Readers, &v.AcceptedAt, &v.Deleted); err != nil {
 			return err
 		}
 		id, err := referral.ParseUUID(v.ID)

@@ -26,19 +26,19 @@ type Share struct {
 // revisePart writes versions of any kind: resources are new (n), follow a version (f) or are deleted (d). The rows
 // that go to history are those that the statement found, whatever it does to them.
 const revisePart = `, w as (
-	select u.id, u.type, string_to_array(u.readers, ',') as readers, u.meta, u.content, u.version, u.kind,
+	select u.id, u.type, string_to_array(u.readers, ',') as readers, nullif(u.owner, '') as owner, u.meta, u.content, u.version, u.kind,
 		b.settled_at, b.vid + u.position - 1 as vid
-	from b, unnest($30::uuid[], $31::text[], $32::text[], $33::text[], $34::text[], $35::int4[], $36::text[])
-		with ordinality as u(id, type, readers, meta, content, version, kind, position)
+	from b, unnest($30::uuid[], $31::text[], $32::text[], $33::text[], $34::text[], $35::text[], $36::int4[], $37::text[])
+		with ordinality as u(id, type, readers, owner, meta, content, version, kind, position)
 ), n as (
-	insert into resource (id, type, org, readers, version, last_updated, vid, meta, content, accepted_at)
-	select w.id, w.type, $1, w.readers, w.version, w.settled_at, w.vid, w.meta, w.content, $3 from w where w.kind = 'n'
+	insert into resource (id, type, org, readers, owner, version, last_updated, vid, meta, content, accepted_at)
+	select w.id, w.type, $1, w.readers, w.owner, w.version, w.settled_at, w.vid, w.meta, w.content, $3 from w where w.kind = 'n'
 ), h as (
 	insert into history (id, version, type, org, readers, last_updated, meta, content, accepted_at)
 	select r.id, r.version, r.type, r.org, r.readers, r.last_updated, r.meta, r.content, r.accepted_at
 	from w join resource r on r.id = w.id
 ), f as (
-	update resource r set readers = w.readers, version = w.version, last_updated = w.settled_at, vid = w.vid,
+	update resource r set readers = w.readers, owner = w.owner, version = w.version, last_updated = w.settled_at, vid = w.vid,
 		meta = w.meta, content = w.content, accepted_at = $3
 	from w where w.kind = 'f' and r.id = w.id
 ), d as (
@@ -47,12 +47,12 @@ const revisePart = `, w as (
 	insert into history (id, version, type, org, readers, last_updated, meta, content, accepted_at, deleted)
 	select w.id, w.version, w.type, $1, w.readers, w.settled_at, '', '', $3, true from w where w.kind = 'd'
 ), x as (
-	delete from idx using b, unnest($37::int8[], $38::int8[]) u(h, vid) where idx.h = u.h and idx.vid = u.vid
+	delete from idx using b, unnest($38::int8[], $39::int8[]) u(h, vid) where idx.h = u.h and idx.vid = u.vid
 ), g as (
 	update resource r set readers = array(select distinct o from unnest(r.readers || string_to_array(u.readers, ',')) o order by o)
-	from b, unnest($39::uuid[], $40::text[]) u(id, readers) where r.id = u.id
+	from b, unnest($40::uuid[], $41::text[]) u(id, readers) where r.id = u.id
 ), gi as (
-	insert into idx (h, vid) select u.h, u.vid from b, unnest($41::int8[], $42::int8[]) u(h, vid)
+	insert into idx (h, vid) select u.h, u.vid from b, unnest($42::int8[], $43::int8[]) u(h, vid)
 	on conflict do nothing
 )`
 

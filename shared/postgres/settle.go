@@ -54,6 +54,7 @@ type Resource struct {
 	ID       referral.UUID
 	Type     string
 	Readers  []string
+	Owner    string    // of a Task: the organisation that owns it; empty: none
 	Meta     string    // the sender's members of meta as JSON text without braces
 	Content  string    // the members beside resourceType, id and meta, likewise
 	Keys     []int64   // search.Index
@@ -111,10 +112,10 @@ with s as (
 )`
 
 	createPart = `, r as (
-	insert into resource (id, type, org, readers, version, last_updated, vid, meta, content, accepted_at)
-	select u.id, u.type, $1, string_to_array(u.readers, ','), 1, b.settled_at, b.vid + u.position - 1, u.meta, u.content, $3
-	from b, unnest($30::uuid[], $31::text[], $32::text[], $33::text[], $34::text[])
-		with ordinality as u(id, type, readers, meta, content, position)
+	insert into resource (id, type, org, readers, owner, version, last_updated, vid, meta, content, accepted_at)
+	select u.id, u.type, $1, string_to_array(u.readers, ','), nullif(u.owner, ''), 1, b.settled_at, b.vid + u.position - 1, u.meta, u.content, $3
+	from b, unnest($30::uuid[], $31::text[], $32::text[], $33::text[], $34::text[], $35::text[])
+		with ordinality as u(id, type, readers, owner, meta, content, position)
 )`
 
 	settledPart = `
@@ -165,13 +166,13 @@ func (s *Settlement) notice() statement {
 // args are those of settleSQL.
 func (s *Settlement) args() []any {
 	n := len(s.Resources)
-	ids, types, readers := make([][16]byte, n), make([]string, n), make([]string, n)
+	ids, types, readers, owners := make([][16]byte, n), make([]string, n), make([]string, n), make([]string, n)
 	metas, contents := make([]string, n), make([]string, n)
 	for i, r := range s.Resources {
-		ids[i], types[i], readers[i] = r.ID, r.Type, strings.Join(r.Readers, ",")
+		ids[i], types[i], readers[i], owners[i] = r.ID, r.Type, strings.Join(r.Readers, ","), r.Owner
 		metas[i], contents[i] = r.Meta, r.Content
 	}
-	return append(s.submissionArgs(), ids, types, readers, metas, contents)
+	return append(s.submissionArgs(), ids, types, readers, owners, metas, contents)
 }
 
 // submissionArgs are those of submissionPart.

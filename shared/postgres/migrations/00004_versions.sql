@@ -8,13 +8,20 @@ alter table history add column accepted_at timestamptz;
 -- A version that says that the resource was deleted; meta and content are empty.
 alter table history add column deleted boolean not null default false;
 
+-- Of a Task the organisation that owns it: it reads the Task, and writes how it stands.
+alter table resource add column owner text;
+
 -- referral.Answer of each entry, or one for the whole request, as JSON; null: all that was sent was created.
 alter table submission add column answers text;
 -- What the sender wants to see of what was written (Prefer: return).
 alter table submission add column "return" text;
 
 create policy update_resource on resource for update to referral_processor
-	using (org = nullif(current_setting('app.org', true), ''));
+	using (org = nullif(current_setting('app.org', true), '') or owner = nullif(current_setting('app.org', true), ''));
+create policy supersede_owned on history for insert to referral_processor
+	with check (exists (
+		select from resource r where r.id = history.id and r.org = history.org and r.owner = nullif(current_setting('app.org', true), '')
+	));
 create policy delete_resource on resource for delete to referral_processor
 	using (org = nullif(current_setting('app.org', true), ''));
 grant update, delete on resource to referral_processor;
