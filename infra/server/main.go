@@ -35,6 +35,7 @@ func run() error {
 	if err := vars.Err(); err != nil {
 		return err
 	}
+	settings.collectSeldom()
 	log := slog.New(slog.NewJSONHandler(os.Stderr, &slog.HandlerOptions{Level: settings.logLevel}))
 	s, err := start(ctx, settings, log)
 	switch {

@@ -40,6 +40,7 @@ type settings struct {
 	packages       []string // of profiles
 	messageTimeout time.Duration
 	defaultWait    time.Duration
+	collector      string // what the environment says about Go's garbage collector
 	logLevel       slog.Level
 }
 
@@ -72,6 +73,7 @@ func readSettings(v *env.Settings) settings {
 		packages:       v.ProfilePackages(),
 		profiles:       schemas.Config{Defaults: schemas.Mode(v.ProfileDefaults())},
 		messageTimeout: v.MessageTimeout(),
+		collector:      v.String("GOGC", "") + v.String("GOMEMLIMIT", ""),
 		logLevel:       v.Level("REFERRAL_LOG_LEVEL"),
 	}
 	wait := time.Duration(0)
