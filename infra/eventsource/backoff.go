@@ -19,9 +19,15 @@ type backoff struct{ next time.Duration }
 func newBackoff() *backoff { return &backoff{next: firstPause} }
 
 func (b *backoff) wait(ctx context.Context) {
-	timer := time.NewTimer(b.next/2 + rand.N(b.next/2))
-	defer timer.Stop()
+	d := b.next/2 + rand.N(b.next/2)
 	b.next = min(2*b.next, maxPause)
+	sleep(ctx, d)
+}
+
+// sleep waits for d, or until ctx ends.
+func sleep(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
 	select {
 	case <-timer.C:
 	case <-ctx.Done():

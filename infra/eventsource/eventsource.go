@@ -43,6 +43,7 @@ type Config struct {
 	Handler     Handler       // required
 	BatchSize   int           // messages of one invocation, 1 to 10; 0 means 10
 	Concurrency int           // invocations at once; 0 means 1
+	Gather      time.Duration // how long, after a batch that was not full, a poller lets the next one gather; 0: not at all
 	Timeout     time.Duration // of one invocation; 0 means 30 s. The queue's visibility timeout should be six times as long.
 	Grace       time.Duration // for invocations in progress when Run's context ends; 0 means up to their Timeout
 	Log         *slog.Logger  // nil means slog.Default()
@@ -58,9 +59,11 @@ type mapping struct {
 	outage outage
 }
 
-// Run polls until ctx ends. Then it takes no new work, waits for the invocations in progress and the
-// deletes of what they settled, and returns nil; after Grace it cancels the context of those invocations, and
-// the deletes a second later.
+// Run polls until ctx ends. The first message after a quiet time is delivered at once; one that comes while all
+// pollers gather waits for up to Gather, and then shares an invocation with what came meanwhile.
+//
+// When ctx ends it takes no new work, waits for the invocations in progress and the deletes of what they settled, and
+// returns nil; after Grace it cancels the context of those invocations, and the deletes a second later.
 // A message that was cut short is delivered again. An endpoint that cannot be reached is tried until it
 // can; Run returns an error only for a Config that cannot work.
 func Run(ctx context.Context, c Config) error {
@@ -153,6 +156,9 @@ func (m *mapping) poll(ctx, work context.Context) {
 		pause = newBackoff()
 		if len(out.Messages) > 0 {
 			m.settle(work, out.Messages)
+			if len(out.Messages) < m.BatchSize {
+				sleep(ctx, m.Gather)
+			}
 		}
 	}
 }

@@ -264,3 +264,47 @@ func TestRunRefusesConfig(t *testing.T) {
 		})
 	}
 }
+
+// TestGather: after a batch that is not full the next one gathers; after a full one there is no time to lose.
+func TestGather(t *testing.T) {
+	for _, test := range []struct {
+		name string
+		size int
+		want []time.Duration
+	}{
+		{"not full", 3, []time.Duration{0, 20 * time.Millisecond, 40 * time.Millisecond}},
+		{"full", 2, []time.Duration{0, 0, 0}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				begin := time.Now()
+				var got []time.Duration
+				q := &fakeQueue{batches: [][]string{{"a", "b"}, {"c", "d"}, {"e", "f"}}}
+				run(t, q, time.Second, eventsource.Config{
+					BatchSize: test.size, Gather: 20 * time.Millisecond,
+					Handler: func(context.Context, events.SQSEvent) (events.SQSEventResponse, error) {
+						got = append(got, time.Since(begin))
+						return events.SQSEventResponse{}, nil
+					},
+				})
+				if diff := cmp.Diff(test.want, got); diff != "" {
+					t.Errorf("invocations after (-want +got):\n%s", diff)
+				}
+			})
+		})
+	}
+}
+
+// TestStopEndsGathering: who gathers has nothing in progress to wait for.
+func TestStopEndsGathering(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		begin := time.Now()
+		run(t, &fakeQueue{batches: [][]string{{"a"}}}, time.Second, eventsource.Config{
+			Gather:  time.Hour,
+			Handler: func(context.Context, events.SQSEvent) (events.SQSEventResponse, error) { return failures(), nil },
+		})
+		if took := time.Since(begin); took != time.Second {
+			t.Errorf("Run took %v, want the second that its context had", took)
+		}
+	})
+}
