@@ -233,7 +233,8 @@ func (t *transaction) stored(name string) *fhir.Value {
 }
 
 // replaceLink gives a string of a stored resource: a link to an entry of the Bundle becomes one to the resource
-// that it became (FHIR R4 http.html#trules), in every element that may link and in the attributes of a narrative.
+// that it became (FHIR R4 http.html#trules), in every element that may link and in the attributes of a narrative. A
+// canonical keeps the version behind its bar.
 func replaceLink(name, text string, rename func(string) string) (string, bool) {
 	renamed := text
 	switch {
@@ -242,8 +243,11 @@ func replaceLink(name, text string, rename func(string) string) (string, bool) {
 			i := strings.IndexAny(attribute, `"'`)
 			return attribute[:i+1] + rename(attribute[i+1:len(attribute)-1]) + attribute[len(attribute)-1:]
 		})
-	case mayLink(name):
+	case fhir.MayLink(name):
 		renamed = rename(text)
+		if _, id, ok := strings.Cut(renamed, "/"); ok && renamed != text && strings.HasSuffix(name, "Uuid") {
+			renamed = "urn:uuid:" + id // as the type asks for
+		}
 	}
 	return renamed, renamed != text
 }

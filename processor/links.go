@@ -25,20 +25,13 @@ func (t *transaction) newLinks() *links {
 	return l
 }
 
-// mayLink tells whether the text of a string element may lead to another resource: a Reference, an Attachment's url
-// and so on, but not what says what it means itself, such as Identifier.value, though it may look alike.
-func mayLink(name string) bool {
-	switch name {
-	case "value", "display", "text", "div", "data":
-		return false
-	}
-	return true
-}
-
 // rename returns the stored name of what text, standing in entry from, leads to, its fragment kept; or text itself,
 // without this server's base. What leads to a version leads to the one that is stored.
 func (l *links) rename(from int, text string) string {
-	url, fragment, found := strings.Cut(text, "#")
+	url, rest := text, ""
+	if i := strings.IndexAny(text, "#|"); i >= 0 { // a fragment, or the version of a canonical
+		url, rest = text[:i], text[i:]
+	}
 	url, _, versioned := strings.Cut(url, "/_history/")
 	i, ok := l.Entry(from, url)
 	if !ok {
@@ -54,8 +47,5 @@ func (l *links) rename(from int, text string) string {
 	case versioned:
 		name = l.versions[i]
 	}
-	if found {
-		name += "#" + fragment
-	}
-	return name
+	return name + rest
 }

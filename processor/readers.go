@@ -66,7 +66,7 @@ func (t *transaction) graph(l *links) func(referral.UUID) []referral.UUID {
 		}
 		seen := map[referral.UUID]bool{}
 		s.resource.Strings(func(name string, v *fhir.Value) {
-			if !mayLink(name) {
+			if !fhir.MayLink(name) {
 				return
 			}
 			if id, ok := t.target(l, i, v.Text()); ok && !seen[id] {

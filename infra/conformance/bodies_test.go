@@ -46,11 +46,10 @@ func (b *bodies) sorted() []sent {
 	})
 }
 
-// invalidByRule are bodies that FHIR's own rules make invalid: links in elements of type oid and uuid are replaced
-// (http.html#trules) by what is neither (datatypes.html#oid, #uuid).
+// invalidByRule are bodies that FHIR's own rules make invalid: links in elements of type oid are replaced
+// (http.html#trules) by what is none (datatypes.html#oid).
 var invalidByRule = map[string]string{
-	"links-oid step 2":  "valueOid must be an OID",
-	"links-uuid step 2": "valueUuid must be a UUID",
+	"links-oid step 2": "valueOid must be an OID",
 }
 
 // validate asks the server itself, by $validate, what is wrong with what it has sent.

@@ -71,3 +71,27 @@ func IsRelative(reference string) bool {
 	}
 	return true
 }
+
+// MayLink tells whether a string in an element called name may lead to another resource: Reference.reference, and every
+// element of type uri, url, canonical, oid or uuid (FHIR R4 http.html#trules). ElementDefinition.type.code is the one left
+// out, since any other code is none. What says what it means itself, such as Identifier.value, is none either, though it
+// may look alike.
+func MayLink(name string) bool {
+	switch name {
+	case
+		"address", "answerValueSet", "authority", "authorizationUrl", "base", "baseDefinition", "capabilities",
+		"compartment", "contentReference", "defaultValueCanonical", "defaultValueOid", "defaultValueUri",
+		"defaultValueUrl", "defaultValueUuid", "definition", "definitionCanonical", "definitionUri", "derivedFrom",
+		"derivedFromUri", "detail", "endpoint", "eventUri", "exampleCanonical", "fixedCanonical", "fixedOid", "fixedUri",
+		"fixedUrl", "fixedUuid", "fullUrl", "graph", "identifier", "implementationGuide", "implicitRules", "import",
+		"imports", "inputProfile", "instantiates", "instantiatesCanonical", "instantiatesUri", "issuer", "jurisdiction",
+		"library", "link", "location", "measure", "message", "moduleCanonical", "moduleUri", "nameUrl",
+		"onlineInformation", "outputProfile", "parent", "partOf", "patternCanonical", "patternOid", "patternUri",
+		"patternUrl", "patternUuid", "policy", "profile", "property", "protocol", "questionnaire", "reference",
+		"relativePath", "rendering", "replaces", "resource", "source", "sourceCanonical", "sourceUri", "supplements",
+		"supportedProfile", "system", "target", "targetCanonical", "targetProfile", "targetUri", "transform", "type",
+		"uri", "url", "valueCanonical", "valueOid", "valueSet", "valueUri", "valueUrl", "valueUuid", "workflow":
+		return true
+	}
+	return false
+}
