@@ -122,11 +122,11 @@ func TestWritesAreAloneWithoutAKey(t *testing.T) {
 	digest := func(headers ...string) referral.Digest {
 		return proof(t, submit(t, accepted, request(t, "POST", "/fhir/Patient", patient, headers...))).Digest
 	}
-	if digest() == digest() {
+	if first, second := digest(), digest(); first == second {
 		t.Error("two creates without a key are one submission")
 	}
 	key := []string{"Idempotency-Key", "key-1"}
-	if digest(key...) != digest(key...) {
+	if first, second := digest(key...), digest(key...); first != second {
 		t.Error("two creates with one key are two submissions")
 	}
 	if digest(key...) == digest("Idempotency-Key", "key-1", "If-None-Exist", "identifier=urn:x|1") {

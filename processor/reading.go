@@ -59,7 +59,8 @@ func (t *transaction) read(i int, r *request) error {
 	if err != nil {
 		return nothingHere()
 	}
-	answer, number := referral.Answer{Status: http.StatusOK, Read: r.method == http.MethodGet}, 0
+	var number int
+	answer := referral.Answer{Status: http.StatusOK, Read: r.method == http.MethodGet}
 	if s, ok := t.states[id]; ok && s.writer >= 0 {
 		if s.typ != r.target.Type {
 			return nothingHere()

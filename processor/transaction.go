@@ -168,13 +168,13 @@ var errUnderWay = errors.New("the resource that is referred to may still be unde
 // named returns the resource that the request names by its id. It is nil when there is none and none can be under way.
 func (t *transaction) named(target fhir.Target) (*state, error) {
 	id, err := referral.ParseUUID(target.ID)
-	if err != nil {
-		return nil, nil
+	if err == nil {
+		if s := t.at(id, target.Type); s != nil {
+			return s, nil
+		}
+		return nil, t.underWay(id)
 	}
-	if s := t.at(id, target.Type); s != nil {
-		return s, nil
-	}
-	return nil, t.underWay(id)
+	return nil, nil //nolint:nilerr // what is no id of this server is nobody's
 }
 
 // underWay returns errUnderWay while a resource with this id may still come.

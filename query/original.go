@@ -32,6 +32,7 @@ func (s *Server) original(w *fhirhttp.Response, r *http.Request) error {
 		return nil
 	case referral.Cancelled:
 		return fhir.NewError(fhir.CodeDeleted, "", "The submission was cancelled before it settled")
+	default: // its bytes are kept
 	}
 	o, found, err := s.Store.Original(ctx, w.Principal.Org, submission.Digest)
 	if err != nil {

@@ -1,6 +1,7 @@
 package postgres_test
 
 import (
+	"errors"
 	"testing"
 
 	"github.com/ausbizconsulting/referral-fhir-server/shared/postgres"
@@ -56,7 +57,7 @@ func TestReviseWritesNothingUndecided(t *testing.T) {
 	undecided := postgres.ErrBusy
 	s := submission(t, sender, 1)
 	for range 10 { // more than there are connections
-		if _, err := db.Revise(t.Context(), s, postgres.Lookup{}, func(*postgres.Found) error { return undecided }); err != undecided {
+		if _, err := db.Revise(t.Context(), s, postgres.Lookup{}, func(*postgres.Found) error { return undecided }); !errors.Is(err, undecided) {
 			t.Fatalf("got %v, want the error of decide", err)
 		}
 	}
