@@ -45,7 +45,7 @@ const encodingZstd = "zstd"
 
 // Both are safe for concurrent use with EncodeAll and DecodeAll. 64 MiB bounds what a forged body may expand to.
 var (
-	encoder = must(zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1)))
+	encoder = ready(must(zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1))))
 	decoder = must(zstd.NewReader(nil, zstd.WithDecoderConcurrency(0), zstd.WithDecoderMaxMemory(64<<20)))
 )
 
@@ -54,6 +54,12 @@ func must[T any](v T, err error) T {
 		panic("queue: zstd with constant options: " + err.Error())
 	}
 	return v
+}
+
+// ready makes what the encoder would otherwise make with the first message.
+func ready(e *zstd.Encoder) *zstd.Encoder {
+	e.EncodeAll([]byte("{}"), nil)
+	return e
 }
 
 // Pack sets Body, Size, Encoding and Request.SHA256 from the body as received.
