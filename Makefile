@@ -18,9 +18,23 @@ help: ## show this list
 LAMBDA_FLAGS := -tags lambda.norpc -trimpath -ldflags '-s -w'
 LAMBDA_ARCH ?= arm64
 
+# make run TLS=1 asks callers for a certificate and an API key, with certificates of a development CA.
+ifdef TLS
+CERTS := $(or $(REFERRAL_DATA_DIR),.data)/certs
+run: export REFERRAL_TLS_CERT := $(CERTS)/server.pem
+run: export REFERRAL_TLS_KEY := $(CERTS)/server-key.pem
+run: export REFERRAL_CLIENT_CA := $(CERTS)/ca.pem
+run: export REFERRAL_NASH_CA := $(CERTS)/nash-ca.pem
+run: export REFERRAL_CRLS := $(CERTS)/ca-crl.pem,$(CERTS)/nash-ca-crl.pem
+run: export REFERRAL_AUTH := $(or $(REFERRAL_AUTH),certificate+key)
+endif
+
 .PHONY: run
-run: deps ## build and run everything on this machine; Ctrl-C stops it (LAMBDA=1: through the Lambda bootstraps)
+run: deps ## build and run everything on this machine; Ctrl-C stops it (LAMBDA=1: through the Lambda bootstraps; TLS=1: with client certificates)
 	@$(GO) build -o $(BIN)/server ./infra/server
+ifdef TLS
+	@$(GO) run ./infra/referralctl certs --out $(CERTS) >/dev/null
+endif
 ifdef LAMBDA
 	@for f in ingest processor query; do \
 		CGO_ENABLED=0 $(GO) build $(LAMBDA_FLAGS) -o $(BIN)/local/$$f/bootstrap ./$$f/lambda || exit 1; \

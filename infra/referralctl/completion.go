@@ -59,14 +59,36 @@ func words(command *kong.Node) []string {
 	return all
 }
 
+// fullName is how a command is called: with its group, if it has one.
+func fullName(command *kong.Node) string {
+	if command.Parent.Type == kong.CommandNode {
+		return command.Parent.Name + " " + command.Name
+	}
+	return command.Name
+}
+
+func names(nodes []*kong.Node) []string {
+	var all []string
+	for _, node := range nodes {
+		all = append(all, node.Name)
+	}
+	return all
+}
+
 // bashCompletion completes commands, flags, values of flags that have a choice, and files.
 func bashCompletion(app *kong.Application) string {
-	var commands []string
+	var commands, groups []string
 	var cases, values strings.Builder
 	seen := map[string]bool{}
+	for _, group := range app.Children {
+		commands = append(commands, group.Name)
+		if len(group.Children) > 0 {
+			groups = append(groups, group.Name)
+			fmt.Fprintf(&cases, "    %s) offered='%s' ;;\n", group.Name, strings.Join(names(group.Children), " "))
+		}
+	}
 	for _, command := range app.Leaves(true) {
-		commands = append(commands, command.Name)
-		fmt.Fprintf(&cases, "    %s) offered='%s' ;;\n", command.Name, strings.Join(words(command), " "))
+		fmt.Fprintf(&cases, "    '%s') offered='%s' ;;\n", fullName(command), strings.Join(words(command), " "))
 		for _, flag := range flagsOf(command) {
 			if c := choices(flag.Value); c != nil && !seen[flag.Name] {
 				seen[flag.Name] = true
@@ -78,7 +100,9 @@ func bashCompletion(app *kong.Application) string {
 _referralctl() {
   local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD-1]} command= offered= word
   for word in "${COMP_WORDS[@]:1:$((COMP_CWORD-1))}"; do
-    case $word in -*) ;; *) command=$word; break ;; esac
+    case $word in -*) continue ;; esac
+    command=${command:+$command }$word
+    case $command in %s) ;; *) break ;; esac
   done
   case $previous in
 %s  esac
@@ -88,7 +112,7 @@ _referralctl() {
   COMPREPLY=($(compgen -W "$offered" -- "$current"))
 }
 complete -o default -F _referralctl referralctl
-`, values.String(), strings.Join(commands, " "), cases.String())
+`, strings.Join(groups, "|"), values.String(), strings.Join(commands, " "), cases.String())
 }
 
 // zshCompletion is bash's through zsh's own emulation of it.
@@ -103,9 +127,15 @@ func fishCompletion(app *kong.Application) string {
 	quote := func(s string) string {
 		return "'" + strings.NewReplacer(`\`, `\\`, `'`, `\'`).Replace(s) + "'"
 	}
+	for _, group := range app.Children {
+		fmt.Fprintf(&b, "complete -c referralctl -n __fish_use_subcommand -f -a %s -d %s\n", group.Name, quote(group.Help))
+		for _, command := range group.Children {
+			condition := fmt.Sprintf("__fish_seen_subcommand_from %s; and not __fish_seen_subcommand_from %s", group.Name, strings.Join(names(group.Children), " "))
+			fmt.Fprintf(&b, "complete -c referralctl -n %s -f -a %s -d %s\n", quote(condition), command.Name, quote(command.Help))
+		}
+	}
 	for _, command := range app.Leaves(true) {
-		fmt.Fprintf(&b, "complete -c referralctl -n __fish_use_subcommand -f -a %s -d %s\n", command.Name, quote(command.Help))
-		condition := quote("__fish_seen_subcommand_from " + command.Name)
+		condition := quote("__fish_seen_subcommand_from " + strings.ReplaceAll(fullName(command), " ", "; and __fish_seen_subcommand_from "))
 		for _, flag := range flagsOf(command) {
 			fmt.Fprintf(&b, "complete -c referralctl -n %s -l %s -d %s", condition, flag.Name, quote(flag.Help))
 			switch c := choices(flag.Value); {

@@ -1,14 +1,18 @@
 package main
 
 import (
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net/http"
 	"net/netip"
 	"net/url"
+	"os"
 	"strings"
 
 	"github.com/ausbizconsulting/referral-fhir-server/infra/referralctl/client"
+	"github.com/ausbizconsulting/referral-fhir-server/shared/principal"
 )
 
 const (
@@ -20,6 +24,10 @@ const (
 type connection struct {
 	Server string `env:"REFERRAL_BASE_URL" placeholder:"URL" default:"http://127.0.0.1:8080" help:"The server, without /fhir: ${default}."`
 	Key    string `env:"REFERRAL_API_KEY" placeholder:"KEY" help:"The API key; of a server on this machine dev-sender."`
+
+	CACert  string `name:"cacert" env:"REFERRAL_CACERT" placeholder:"FILE" help:"The CA of the server's certificate (PEM); by default those of this machine."`
+	Cert    string `name:"cert" env:"REFERRAL_CERT" placeholder:"FILE" help:"The client certificate (PEM), where the server asks for one."`
+	CertKey string `name:"cert-key" env:"REFERRAL_CERT_KEY" placeholder:"FILE" help:"Its private key (PEM)."`
 }
 
 // open returns a client of the server.
@@ -39,7 +47,42 @@ func (c *connection) open() (*client.Client, error) {
 		}
 		key = devKey
 	}
-	return &client.Client{Base: base, Key: key}, nil
+	if principal.Mistyped(key) {
+		return nil, usageError{errors.New("the API key is not whole: its last part does not fit the others. Was it copied to its end?")}
+	}
+	transport, err := c.transport()
+	if err != nil {
+		return nil, usageError{err}
+	}
+	return &client.Client{Base: base, Key: key, Transport: transport}, nil
+}
+
+// transport returns one with the certificates, or nil where there are none.
+func (c *connection) transport() (http.RoundTripper, error) {
+	if c.CACert == "" && c.Cert == "" && c.CertKey == "" {
+		return nil, nil
+	}
+	config := &tls.Config{MinVersion: tls.VersionTLS12}
+	if c.CACert != "" {
+		authority, err := os.ReadFile(c.CACert)
+		if err != nil {
+			return nil, err
+		}
+		config.RootCAs = x509.NewCertPool()
+		if !config.RootCAs.AppendCertsFromPEM(authority) {
+			return nil, errors.New("--cacert or REFERRAL_CACERT has no certificate in PEM")
+		}
+	}
+	if c.Cert != "" || c.CertKey != "" {
+		pair, err := tls.LoadX509KeyPair(c.Cert, c.CertKey)
+		if err != nil {
+			return nil, fmt.Errorf("--cert and --cert-key: %w", err)
+		}
+		config.Certificates = []tls.Certificate{pair}
+	}
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.TLSClientConfig = config
+	return transport, nil
 }
 
 func onLoopback(host string) bool {
@@ -53,7 +96,7 @@ func explain(err error, base *url.URL) error {
 		var advice string
 		switch status := refusal.Status; {
 		case status == http.StatusUnauthorized:
-			advice = "The server does not know this API key: set REFERRAL_API_KEY or --key"
+			advice = "The server does not know this API key or client certificate: set REFERRAL_API_KEY or --key, and --cert with --cert-key"
 		case status == http.StatusForbidden:
 			advice = "The server knows this API key, and its client may not do that: use another with REFERRAL_API_KEY or --key"
 		case status/100 == 3, status == http.StatusNotFound, status == http.StatusMethodNotAllowed, status == http.StatusNotAcceptable:

@@ -1,6 +1,6 @@
 // Command referralctl is the tool of those who operate and test a Referral FHIR Server: it sends referrals and follows
-// them, tells how full the queues are, makes synthetic referrals, prints how to use a running stack and migrates the
-// store.
+// them, tells how full the queues are, makes synthetic referrals and development certificates, edits the client registry,
+// prints how to use a running stack and migrates the store.
 //
 // Results go to standard output, as JSON with --json; progress and errors go to standard error, and an error says what
 // to do next. Exit status: 0 fine, 1 failed, 2 wrong usage.
@@ -31,6 +31,8 @@ type commands struct {
 	List       listCommand       `cmd:"" help:"List referrals that were sent or received, newest first."`
 	Queue      queueCommand      `cmd:"" help:"Tell how many messages wait in the queue and in its dead-letter queue, and for how long."`
 	Generate   generateCommand   `cmd:"" help:"Make synthetic Australian referrals."`
+	Clients    clientsCommand    `cmd:"" help:"Edit the client registry: who may call, by which keys and certificates."`
+	Certs      certsCommand      `cmd:"" help:"Make a development CA, and certificates of a server and of clients, NASH-like ones among them."`
 	Env        envCommand        `cmd:"" help:"Print the variables with which other programs use the stack that make run started."`
 	Migrate    migrateCommand    `cmd:"" help:"Bring the store to its newest migration. Safe while servers run, and to repeat."`
 	Completion completionCommand `cmd:"" help:"Print a script that completes referralctl in a shell."`

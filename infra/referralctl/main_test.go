@@ -38,7 +38,7 @@ func settings(t testing.TB) {
 	t.Helper()
 	for _, name := range []string{
 		"REFERRAL_BASE_URL", "REFERRAL_API_KEY", "REFERRAL_QUEUE", "REFERRAL_QUEUE_URL", "REFERRAL_DEAD_LETTER_QUEUE_URL",
-		"REFERRAL_DATA_DIR", "DATABASE_URL", "AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE",
+		"REFERRAL_DATA_DIR", "REFERRAL_CLIENTS", "REFERRAL_KEY_PEPPER", "REFERRAL_CACERT", "REFERRAL_CERT", "REFERRAL_CERT_KEY", "DATABASE_URL", "AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE",
 	} {
 		value, set := os.LookupEnv(name)
 		os.Unsetenv(name)
@@ -71,6 +71,9 @@ func TestWrongUsage(t *testing.T) {
 		"REFERRAL_QUEUE_URL":                 {"queue"},
 		"AWS_REGION":                         {"queue", "--queue-url", "http://127.0.0.1:1/q"},
 		"DATABASE_URL":                       {"migrate"},
+		"the API key is not whole":           {"status", "x", "--key", "rk_prod_abcdefgh_" + strings.Repeat("A", 43) + "_00000000"},
+		"no such file or directory":          {"status", "x", "--cacert", filepath.Join(t.TempDir(), "absent.pem")},
+		"--cert and --cert-key":              {"status", "x", "--cert", "absent.pem"},
 		`must be one of "bash","zsh","fish"`: {"completion", "tcsh"},
 	} {
 		referralctl(t, "", args...).want(t, exitUsage, "", want)

@@ -73,7 +73,7 @@ func (s *server) functions(ctx context.Context, storeURL string) (functions, err
 		ItemTimeout: s.settings.messageTimeout,
 	}
 	accept := ingest.Config{
-		Authenticate: s.settings.registry.Authenticate, Blobs: s.blobs, Schemas: checker, Keys: s.keys,
+		Authenticate: s.settings.callers.Authenticate, Blobs: s.blobs, Schemas: checker, Keys: s.keys,
 		BaseURL: s.base, HTTP: s.http(), MaxBody: int64(s.settings.maxBody), MaxEntries: s.settings.maxEntries,
 		MaxWork: int64(s.settings.maxWork), DefaultWait: s.settings.defaultWait,
 		Await: answer.Answers{Store: reader, Keys: s.keys, BaseURL: s.base}.Await(settled),
@@ -90,7 +90,7 @@ func (s *server) functions(ctx context.Context, storeURL string) (functions, err
 	}
 	ingest.New(accept).Register(f.api)
 	query.New(query.Config{
-		Authenticate: s.settings.registry.Authenticate, Store: reader, Await: settled, Keys: s.keys, BaseURL: s.base, HTTP: s.http(),
+		Authenticate: s.settings.callers.Authenticate, Store: reader, Await: settled, Keys: s.keys, BaseURL: s.base, HTTP: s.http(),
 	}).Register(f.api)
 	return f, nil
 }

@@ -36,7 +36,7 @@ func run() error {
 		return err
 	}
 	settings.collectSeldom()
-	log := slog.New(slog.NewJSONHandler(os.Stderr, &slog.HandlerOptions{Level: settings.logLevel}))
+	log := newLog(settings.logLevel)
 	s, err := start(ctx, settings, log)
 	switch {
 	case ctx.Err() != nil && err != nil: // stopped while it was starting
@@ -60,6 +60,10 @@ func run() error {
 	stop() // a second signal ends the process at once; what it had not finished is delivered again
 	fmt.Println("Stopping: what is in progress is finished first.")
 	return errors.Join(err, s.stop())
+}
+
+func newLog(level slog.Level) *slog.Logger {
+	return slog.New(slog.NewJSONHandler(os.Stderr, &slog.HandlerOptions{Level: level}))
 }
 
 // storePatience is how long a newcomer waits for the store before being told where everything is without it.

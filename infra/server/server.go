@@ -72,7 +72,7 @@ func start(ctx context.Context, settings settings, log *slog.Logger) (_ *server,
 	}
 	s.api, s.ops = api.Addr().String(), ops.Addr().String()
 	if s.base = settings.baseURL; s.base == nil {
-		s.base = &url.URL{Scheme: "http", Host: s.api}
+		s.base = &url.URL{Scheme: s.scheme(), Host: s.api}
 	}
 	if s.secrets, err = loadSecrets(s.settings); err != nil {
 		return nil, err
@@ -101,7 +101,7 @@ func start(ctx context.Context, settings settings, log *slog.Logger) (_ *server,
 	if err != nil {
 		return nil, err
 	}
-	s.drains = append(s.drains, serve(api, s.http().Routes(f.api), log))
+	s.drains = append(s.drains, serve(s.overTLS(api), s.http().Routes(f.api), log))
 	opsMux := http.NewServeMux()
 	opsMux.Handle("GET /metrics", s.metrics.handler())
 	registerPage(opsMux, s.base, s.queueName())
@@ -117,7 +117,7 @@ func (s *server) listen(setting, address string) (net.Listener, error) {
 	}
 	s.stops = append(s.stops, func() error { listener.Close(); return nil }) // served, it is closed already
 	if !principal.OnLoopback(listener.Addr().String()) {
-		return nil, fmt.Errorf("%s: API keys and the SQS endpoint are served on loopback only as long as there is no TLS, and %s is not", setting, address)
+		return nil, fmt.Errorf("%s: API keys and the SQS endpoint are served on loopback only, and %s is not", setting, address)
 	}
 	return listener, nil
 }
@@ -177,11 +177,11 @@ Referral FHIR Server
 
 Send a referral (paste this):
 
-  curl -i %[1]s/fhir -H 'x-api-key: dev-sender' -H 'Content-Type: application/fhir+json' \
+  curl -i%[7]s %[1]s/fhir -H 'x-api-key: dev-sender' -H 'Content-Type: application/fhir+json' \
     --data-binary @testdata/referrals/cardiology-referral.json
 
 %[5]s Ctrl-C stops everything.
-%[6]s`, s.base, s.ops, s.queueName(), s.settings.dataDir, next, note)
+%[6]s`, s.base, s.ops, s.queueName(), s.settings.dataDir, next, note, s.curlOptions())
 }
 
 // queueName is the URL of the queue, or says that there is none.

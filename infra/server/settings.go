@@ -1,11 +1,13 @@
 package main
 
 import (
+	"crypto/tls"
 	"errors"
 	"log/slog"
 	"net"
 	"net/url"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -31,8 +33,11 @@ type settings struct {
 	workers        int
 	storeConns     int // of each pool
 	queueConns     int
-	clients        string // the name of registry
-	registry       *principal.Keys
+	clients        string // the name of their registry
+	callers        *principal.Authenticator
+	callerSettings []string         // the variables, as NAME=value, that say who they are
+	certificate    *tls.Certificate // of the API; nil: it is served without TLS
+	certificateDir string           // of the file of certificate
 	maxBody        int
 	maxEntries     int
 	maxWork        int
@@ -85,9 +90,7 @@ func readSettings(v *env.Settings) settings {
 	}
 	s.defaultWait = v.DefaultWait(wait)
 	var err error
-	if s.registry, err = principal.Open(s.clients); err != nil {
-		v.Wrong("REFERRAL_CLIENTS", `"development" or the file of a registry: `+err.Error())
-	}
+	s.readCallers(v)
 	if s.profiles.Packages, err = schemas.Packages(s.packages...); err != nil {
 		v.Wrong("REFERRAL_PROFILE_PACKAGES", "FHIR packages, folders or .tgz, separated by commas: "+err.Error())
 	}
@@ -112,15 +115,51 @@ func readSettings(v *env.Settings) settings {
 	return s
 }
 
+// readCallers reads who calls, and by what they know this server.
+func (s *settings) readCallers(v *env.Settings) {
+	s.callers = principal.FromSettings(v, principal.DevelopmentClients, newLog(s.logLevel))
+	for _, name := range []string{"REFERRAL_AUTH", "REFERRAL_KEY_PEPPER", "REFERRAL_CRL_GRACE"} {
+		if value := v.String(name, ""); value != "" {
+			s.callerSettings = append(s.callerSettings, name+"="+value)
+		}
+	}
+	for _, name := range []string{"REFERRAL_NASH_CA", "REFERRAL_CLIENT_CA", "REFERRAL_CRLS"} {
+		files := v.List(name)
+		for i := range files {
+			files[i] = absolute(files[i])
+		}
+		if len(files) > 0 {
+			s.callerSettings = append(s.callerSettings, name+"="+strings.Join(files, ","))
+		}
+	}
+	certificate, key := v.String("REFERRAL_TLS_CERT", ""), v.String("REFERRAL_TLS_KEY", "")
+	if certificate == "" && key == "" {
+		return
+	}
+	pair, err := tls.LoadX509KeyPair(certificate, key)
+	if err != nil {
+		v.Wrong("REFERRAL_TLS_CERT and REFERRAL_TLS_KEY", "files of a certificate and its key in PEM, set together or not at all")
+		return
+	}
+	s.certificate, s.certificateDir = &pair, filepath.Dir(certificate)
+}
+
+// absolute makes the path of a file independent of the working directory. Objects of S3 are that already.
+func absolute(name string) string {
+	path, err := filepath.Abs(name)
+	if err != nil || strings.HasPrefix(name, "s3://") {
+		return name
+	}
+	return path
+}
+
 // absolute makes paths independent of the working directory.
 func (s *settings) absolute() (err error) {
 	if s.dataDir, err = filepath.Abs(s.dataDir); err != nil {
 		return errors.New("REFERRAL_DATA_DIR is no path")
 	}
 	if s.clients != principal.DevelopmentClients {
-		if s.clients, err = filepath.Abs(s.clients); err != nil {
-			return errors.New("REFERRAL_CLIENTS is no path")
-		}
+		s.clients = absolute(s.clients)
 	}
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"io"
 	"log/slog"
 	"net/url"
+	"os"
 
 	"github.com/ausbizconsulting/referral-fhir-server/shared/env"
 	"github.com/ausbizconsulting/referral-fhir-server/shared/principal"
@@ -26,23 +27,12 @@ func Keys(v *env.Settings) *referral.Keys {
 	return keys
 }
 
-// Clients returns the clients that REFERRAL_CLIENTS names: the development clients, or those of a registry's file.
-// Whoever may reach base on another machine must not meet the development clients. When something is wrong, v reports
-// it and the result is nil.
-func Clients(v *env.Settings, base *url.URL) *principal.Keys {
-	v.Require("REFERRAL_CLIENTS")
-	name := v.String("REFERRAL_CLIENTS", "")
-	if name == "" {
-		return nil
-	}
-	if name == principal.DevelopmentClients && base.Host != "" && !principal.OnLoopback(base.Host) { // without a host, v has told
+// Clients returns who knows callers by what REFERRAL_CLIENTS and REFERRAL_AUTH say. Whoever may reach base on another
+// machine must not meet the development clients. When something is wrong, v reports it and the result is nil.
+func Clients(v *env.Settings, base *url.URL) *principal.Authenticator {
+	if v.String("REFERRAL_CLIENTS", "") == principal.DevelopmentClients && base.Host != "" && !principal.OnLoopback(base.Host) { // without a host, v has told
 		v.Wrong("REFERRAL_BASE_URL", "on loopback, with a port, such as http://127.0.0.1:8080, for the development clients")
 		return nil
 	}
-	clients, err := principal.Open(name)
-	if err != nil {
-		v.Wrong("REFERRAL_CLIENTS", `"development" or the file of a registry: `+err.Error())
-		return nil
-	}
-	return clients
+	return principal.FromSettings(v, "", Log(v, os.Stderr))
 }

@@ -1,13 +1,15 @@
 // Package principal says who is calling: an organisation, a client of it and what that client may do.
 //
-// It promises that a caller is known only by what it proved, in constant time over the keys, and that the
-// development clients work nowhere but on loopback. What a principal may see is the store's rule, not this
-// package's.
+// It promises that a caller is known only by what it proved: an API key, of which a registry holds digests, the client
+// certificate of the connection, or both of one organisation. A header never stands for a certificate. The registry
+// and the lists of revoked certificates are read again while the server runs; a wrong one never replaces a good one.
+// Development clients work nowhere but on loopback.
+//
+// It leaves to its users that the connection is TLS, or to AWS where API Gateway ends it, to the hosts that limits are
+// kept, and to the store what a principal may see.
 package principal
 
 import (
-	"crypto/sha256"
-	"net/http"
 	"net/netip"
 	"slices"
 
@@ -28,9 +30,17 @@ const (
 
 // Principal is an authenticated caller.
 type Principal struct {
-	Org    string // HPI-O, 16 digits
-	Client string // the client's name within the organisation
+	Org    string // HPI-O, 16 digits, or "operator"
+	Client string // the client's name, unique in the registry
 	Scopes []Scope
+	Limits Limits // for the host to keep
+}
+
+// Limits are how much a client may ask for. A zero field is no limit.
+type Limits struct {
+	RPS    float64 // requests a second in the long run
+	Burst  int     // requests at once; at least 1 where RPS is set
+	PerDay int     // requests a day
 }
 
 // Allow returns nil when p has scope, and a *fhir.Error with code forbidden when not.
@@ -39,38 +49,6 @@ func (p Principal) Allow(scope Scope) error {
 		return nil
 	}
 	return fhir.NewError(fhir.CodeForbidden, "", "This client may not do that: it lacks the scope "+string(scope))
-}
-
-// Keys knows clients by the API key in the header x-api-key. It is immutable and safe for concurrent use.
-type Keys struct {
-	clients map[[sha256.Size]byte]Principal
-}
-
-// Development returns the four clients of a server that listens on loopback: dev-sender, dev-recipient, dev-other
-// and dev-operator. A server on any other address must not offer them.
-func Development() *Keys {
-	k := &Keys{clients: map[[sha256.Size]byte]Principal{}}
-	exchange := []Scope{Submit, Read, Fill}
-	for _, p := range []Principal{
-		{Org: "8003621566684455", Client: "dev-sender", Scopes: exchange},
-		{Org: "8003624900041689", Client: "dev-recipient", Scopes: exchange},
-		{Org: "8003629900040359", Client: "dev-other", Scopes: exchange},
-		{Org: "operator", Client: "dev-operator", Scopes: []Scope{Operate, Audit}},
-	} {
-		k.clients[sha256.Sum256([]byte(p.Client))] = p
-	}
-	return k
-}
-
-// Authenticate returns who sent r. The error is a *fhir.Error with code login: no key, two keys and an unknown one
-// are told apart for nobody. Keys are compared by their SHA-256, so that timing says nothing about them.
-func (k *Keys) Authenticate(r *http.Request) (Principal, error) {
-	if values := r.Header.Values("X-Api-Key"); len(values) == 1 {
-		if p, ok := k.clients[sha256.Sum256([]byte(values[0]))]; ok {
-			return p, nil
-		}
-	}
-	return Principal{}, fhir.NewError(fhir.CodeLogin, "", "An API key of a known client is needed in the header x-api-key")
 }
 
 // OnLoopback tells whether address (host:port) can be reached from this machine only, as Development asks.

@@ -1,148 +1,171 @@
 package principal
 
 import (
-	"bytes"
 	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
-	"errors"
-	"fmt"
-	"io"
-	"io/fs"
-	"os"
+	"net/netip"
 	"regexp"
 	"slices"
+	"time"
 
 	"github.com/ausbizconsulting/referral-fhir-server/schemas/identifier"
 )
 
-// DevelopmentClients is the name by which Open knows the development clients.
-const DevelopmentClients = "development"
+// Client is a client in a registry.
+type Client struct {
+	Org          string         `json:"org"`    // HPI-O, or "operator"
+	Name         string         `json:"client"` // unique in the registry
+	Keys         []Key          `json:"keys,omitempty"`
+	Certificates []Certificate  `json:"certificates,omitempty"`
+	Scopes       []Scope        `json:"scopes"`
+	CIDRs        []netip.Prefix `json:"cidrs,omitempty"` // where it calls from; none: anywhere
+	Rate         *Rate          `json:"rate,omitempty"`  // nil: unlimited
+	Quota        int            `json:"quota,omitempty"` // requests a day; 0: unlimited
+	Suspended    bool           `json:"suspended,omitempty"`
+}
 
-// Open returns the clients of the registry in the file name, or the development clients.
-func Open(name string) (*Keys, error) {
-	if name == DevelopmentClients {
-		return Development(), nil
+// Rate is that of a usage plan of API Gateway.
+type Rate struct {
+	RPS   float64 `json:"rps"`   // requests a second in the long run, above 0
+	Burst int     `json:"burst"` // requests at once, from 1
+}
+
+// Certificate is what a registry knows of a client's certificates: one of its three forms.
+type Certificate struct {
+	// SHA256 is the thumbprint of one certificate, in hexadecimal, of whatever issuer.
+	SHA256 string `json:"sha256,omitempty"`
+	// Subject and Issuer are names as RFC 4514 writes them, of any certificate that a configured CA has issued.
+	Subject string `json:"subject,omitempty"`
+	Issuer  string `json:"issuer,omitempty"`
+	// NASH is for any NASH certificate of the client's organisation. One client of an organisation may have it.
+	NASH bool `json:"nash,omitempty"`
+}
+
+// Registry is the clients of one document. It is immutable and safe for concurrent use.
+type Registry struct {
+	clients     []Client
+	keys        map[digest]liveKey // by SHA-256
+	peppered    map[digest]liveKey // by HMAC-SHA256
+	thumbprints map[digest]*Client
+	subjects    map[subject]*Client
+	nash        map[string]*Client // by HPI-O
+}
+
+type (
+	digest  = [sha256.Size]byte
+	liveKey struct {
+		client  *Client
+		expires time.Time
 	}
-	document, err := os.ReadFile(name)
+	subject struct{ subject, issuer string }
+)
+
+// Clients returns the clients in their order, for their editor. The slices within are the registry's.
+func (r *Registry) Clients() []Client { return slices.Clone(r.clients) }
+
+// FormatRegistry returns the document of clients, in lines for people. ParseRegistry says whether it is a good one.
+func FormatRegistry(clients []Client) ([]byte, error) {
+	document, err := json.MarshalIndent(map[string][]Client{"clients": clients}, "", "  ")
+	return append(document, '\n'), err
+}
+
+// ParseRegistry returns the clients of a registry in JSON, such as
+//
+//	{"clients": [{
+//	  "org": "8003621566684455", "client": "reception", "scopes": ["submit", "read"],
+//	  "keys": ["<SHA-256 of an API key, in hexadecimal>", {"digest": "hmac:<HMAC-SHA256>", "id": "…", "expires": "2027-01-31T00:00:00Z"}],
+//	  "certificates": [{"sha256": "<thumbprint>"}, {"subject": "CN=…,O=…", "issuer": "CN=…"}, {"nash": true}],
+//	  "cidrs": ["203.0.113.0/24"], "rate": {"rps": 10, "burst": 20}, "quota": 10000, "suspended": false
+//	}]}
+//
+// org, client, scopes and one of keys and certificates must be there. A client has at most two keys that are live at
+// now, for the time in which they change; each key, thumbprint and subject is one client's. Errors name line, column
+// and path, never what stands there.
+func ParseRegistry(document []byte, now time.Time) (*Registry, error) {
+	r := &Registry{
+		keys: map[digest]liveKey{}, peppered: map[digest]liveKey{},
+		thumbprints: map[digest]*Client{}, subjects: map[subject]*Client{}, nash: map[string]*Client{},
+	}
+	if err := r.parse(document, now); err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
+func (r *Registry) parse(document []byte, now time.Time) error {
+	root, err := decode(document)
 	if err != nil {
-		if path, ok := errors.AsType[*fs.PathError](err); ok {
-			err = path.Err // who set the name knows it
-		}
-		return nil, fmt.Errorf("read the client registry: %w", err)
+		return err
 	}
-	return ParseRegistry(document)
-}
-
-// registered is a client in a registry.
-type registered struct {
-	Org    string   `json:"org"`    // HPI-O, or "operator"
-	Client string   `json:"client"` // unique in the registry
-	Keys   []string `json:"keys"`   // SHA-256 of API keys, in hexadecimal: a registry holds no secrets
-	Scopes []Scope  `json:"scopes"`
-}
-
-// ParseRegistry returns the clients of a registry in JSON:
-//
-//	{"clients": [{"org": "8003621566684455", "client": "reception", "keys": ["<SHA-256 of an API key, in hexadecimal>"], "scopes": ["submit", "read"]}]}
-//
-// A client has at least one key, two while they change, and each key is one client's. Members that are not known are
-// errors. They name the client by its place, never what stands there.
-func ParseRegistry(document []byte) (*Keys, error) {
-	var registry struct {
-		Clients []registered `json:"clients"`
+	members, err := root.members("clients")
+	if err != nil {
+		return err
 	}
-	decoder := json.NewDecoder(bytes.NewReader(document))
-	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(&registry); err != nil {
-		return nil, errors.New("the client registry is not a JSON object of the known members") // the cause quotes it
+	clients, err := members["clients"].elements()
+	if err != nil {
+		return err
 	}
-	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
-		return nil, errors.New("the client registry goes on after its end")
-	}
-	if !exactNames(document) {
-		return nil, errors.New("the client registry has a member twice in one object, or in other letters than the known ones")
-	}
-	if len(registry.Clients) == 0 {
-		return nil, errors.New("the client registry has no clients")
-	}
-	k := &Keys{clients: map[[sha256.Size]byte]Principal{}}
+	r.clients = make([]Client, len(clients))
 	names := map[string]bool{}
-	for i, c := range registry.Clients {
-		if err := k.add(c); err != nil {
-			return nil, fmt.Errorf("clients[%d].%w", i, err)
+	for i, n := range clients {
+		c := &r.clients[i] // it stays there: the maps point to it
+		if err := r.client(n, c, now); err != nil {
+			return err
 		}
-		if names[c.Client] {
-			return nil, fmt.Errorf("clients[%d].client is another's, too", i)
+		if names[c.Name] {
+			return node{n.Get("client"), n.path + ".client"}.wrong("is another's, too")
 		}
-		names[c.Client] = true
+		names[c.Name] = true
 	}
-	return k, nil
-}
-
-// exactNames tells whether each member of document, which is JSON, has a known name that no other of its object has.
-// encoding/json takes names in any case, and of two that are alike a mixture: a client would get another's scopes.
-func exactNames(document []byte) bool {
-	decoder := json.NewDecoder(bytes.NewReader(document))
-	var exact func() bool
-	exact = func() bool {
-		token, _ := decoder.Token() // it has been decoded before
-		open, nested := token.(json.Delim)
-		if !nested {
-			return true
-		}
-		seen := map[any]bool{}
-		for decoder.More() {
-			if open == '{' {
-				name, _ := decoder.Token()
-				if seen[name] || !slices.Contains([]any{"clients", "org", "client", "keys", "scopes"}, any(name)) {
-					return false
-				}
-				seen[name] = true
-			}
-			if !exact() {
-				return false
-			}
-		}
-		_, err := decoder.Token() // the closing one
-		return err == nil
-	}
-	return exact()
+	return nil
 }
 
 var (
-	clientPattern = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,63}$`)
-	scopes        = []Scope{Submit, Read, Fill, Operate, Audit}
+	namePattern  = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,63}$`)
+	keyIDPattern = regexp.MustCompile(`^[a-z0-9]{1,16}$`)
+	scopes       = []Scope{Submit, Read, Fill, Operate, Audit}
 )
 
 // operator is the organisation of who runs the deployment.
 const operator = "operator"
 
-func (k *Keys) add(c registered) error {
-	switch {
-	case c.Org != operator && !identifier.IsHPIO(c.Org): // a mistyped one would be another's, now or later
-		return errors.New(`org is neither an HPI-O with its check digit nor "operator"`)
-	case c.Org == operator && slices.ContainsFunc(c.Scopes, func(s Scope) bool { return s != Operate && s != Audit }):
-		return errors.New("scopes of the operator are operate and audit: it sends and receives no referrals")
-	case !clientPattern.MatchString(c.Client):
-		return errors.New("client is not a name of 1 to 64 lower-case letters, digits and . _ -")
-	case len(c.Scopes) == 0 || slices.ContainsFunc(c.Scopes, func(s Scope) bool { return !slices.Contains(scopes, s) }):
-		return fmt.Errorf("scopes are not one or more of %v", scopes)
-	case len(c.Keys) == 0:
-		return errors.New("keys has none")
+// client reads n into c and makes it known.
+func (r *Registry) client(n node, c *Client, now time.Time) error {
+	m, err := n.members("org", "client", "scopes", "|", "keys", "certificates", "cidrs", "rate", "quota", "suspended")
+	if err != nil {
+		return err
 	}
-	for _, key := range c.Keys {
-		digest, err := hex.DecodeString(key)
-		if err != nil || len(digest) != sha256.Size {
-			return errors.New("keys are not SHA-256 digests in hexadecimal")
+	if c.Org, err = m["org"].text(); err != nil {
+		return err
+	}
+	if c.Org != operator && !identifier.IsHPIO(c.Org) { // a mistyped one would be another's, now or later
+		return m["org"].wrong(`is neither an HPI-O with its check digit nor "operator"`)
+	}
+	if c.Name, err = m["client"].text(); err != nil {
+		return err
+	}
+	if !namePattern.MatchString(c.Name) {
+		return m["client"].wrong("is not a name of 1 to 64 lower-case letters, digits and . _ -")
+	}
+	if c.Suspended, err = m["suspended"].flag(); err != nil {
+		return err
+	}
+	if c.Quota, err = m["quota"].count(); err != nil {
+		return err
+	}
+	if m["keys"].Value == nil && m["certificates"].Value == nil {
+		return n.wrong("has neither keys nor certificates, by which it could be known")
+	}
+	for _, read := range []func() error{
+		func() error { return c.readScopes(m["scopes"]) },
+		func() error { return c.readCIDRs(m["cidrs"]) },
+		func() error { return c.readRate(m["rate"]) },
+		func() error { return r.readKeys(m["keys"], c, now) },
+		func() error { return r.readCertificates(m["certificates"], c) },
+	} {
+		if err := read(); err != nil {
+			return err
 		}
-		if [sha256.Size]byte(digest) == sha256.Sum256(nil) {
-			return errors.New("keys has the digest of an empty API key")
-		}
-		if _, taken := k.clients[[sha256.Size]byte(digest)]; taken {
-			return errors.New("keys has one that is there already")
-		}
-		k.clients[[sha256.Size]byte(digest)] = Principal{Org: c.Org, Client: c.Client, Scopes: c.Scopes}
 	}
 	return nil
 }
