@@ -113,7 +113,17 @@ func (t *transaction) build(i int, s *state, l *links) (postgres.Resource, error
 	}
 	if s.live {
 		rename := func(text string) string { return l.rename(i, text) }
-		replace := func(name, text string) (string, bool) { return replaceLink(name, text, rename) }
+		linked := func(text string) string {
+			name, _ := l.linked(i, text)
+			return name
+		}
+		replace := func(name, text string) (string, bool) {
+			if name == "reference" {
+				renamed := rename(text)
+				return renamed, renamed != text
+			}
+			return replaceLink(name, text, linked)
+		}
 		r.Meta = s.resource.Get("meta").Members(replace, "versionId", "_versionId", "lastUpdated", "_lastUpdated")
 		r.Content = s.resource.Members(replace, "resourceType", "id", "_id", "meta")
 		r.Keys = search.Index(s.resource, rename)

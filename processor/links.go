@@ -25,27 +25,32 @@ func (t *transaction) newLinks() *links {
 	return l
 }
 
-// rename returns the stored name of what text, standing in entry from, leads to, its fragment kept; or text itself,
-// without this server's base. What leads to a version leads to the one that is stored.
-func (l *links) rename(from int, text string) string {
+// rename returns the stored name of what a reference, standing in entry from, leads to, its fragment kept; or the
+// reference itself, without this server's base. What leads to a version leads to the one that is stored.
+func (l *links) rename(from int, reference string) string {
+	if name, ok := l.linked(from, reference); ok {
+		return name
+	}
+	if name, ok := l.conditional[reference]; ok {
+		return name
+	}
+	return l.local(reference)
+}
+
+// linked is rename for any link to an entry. Unlike a reference, a URL that means something by itself, such as
+// Identifier.system, is not made relative.
+func (l *links) linked(from int, text string) (string, bool) {
 	url, rest := text, ""
 	if i := strings.IndexAny(text, "#|"); i >= 0 { // a fragment, or the version of a canonical
 		url, rest = text[:i], text[i:]
 	}
 	url, _, versioned := strings.Cut(url, "/_history/")
 	i, ok := l.Entry(from, url)
-	if !ok {
-		if name, ok := l.conditional[text]; ok {
-			return name
-		}
-		return l.local(text)
-	}
-	name := l.names[i]
 	switch {
-	case name == "":
-		return text
+	case !ok || l.names[i] == "":
+		return text, ok
 	case versioned:
-		name = l.versions[i]
+		return l.versions[i] + rest, true
 	}
-	return name + rest
+	return l.names[i] + rest, true
 }

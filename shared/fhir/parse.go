@@ -9,11 +9,12 @@ import (
 
 // Limits bound what Parse accepts. A zero field takes the value named beside it.
 type Limits struct {
-	Depth  int // levels of nesting: 64
-	Nodes  int // values in the document: 200,000
-	Names  int // members of one object: 1,000
-	String int // bytes of a string that is not base64: 1 MiB (FHIR R4 datatypes.html#string)
-	Number int // characters of a number: 64
+	Depth  int  // levels of nesting: 64
+	Nodes  int  // values in the document: 200,000
+	Names  int  // members of one object: 1,000
+	String int  // bytes of a string that is not base64: 1 MiB (FHIR R4 datatypes.html#string)
+	Number int  // characters of a number: 64
+	Root   Kind // of the top level, Object or Array: Object
 }
 
 const (
@@ -32,11 +33,14 @@ func (l Limits) orDefaults() Limits {
 	set(&l.Names, 1_000)
 	set(&l.String, 1<<20)
 	set(&l.Number, 64)
+	if l.Root == Null {
+		l.Root = Object
+	}
 	return l
 }
 
 // Parse is the strict gate before anything reads a document. It accepts RFC 8259 JSON in UTF-8 whose top level is
-// an object, and FHIR's representation of it (FHIR R4 json.html): no duplicate names, no lone surrogates, no
+// an object, or the array of a JSON Patch where l says so, and FHIR's representation of it (FHIR R4 json.html): no duplicate names, no lone surrogates, no
 // U+0000 and no other control characters but tab, LF and CR, no empty strings, arrays or objects, null only beside
 // a sibling that stands in for it, within l. encoding/json accepts nearly all of that silently.
 //
@@ -68,7 +72,11 @@ type parser struct {
 
 func (p *parser) document() (*Value, error) {
 	p.space()
-	if p.pos < len(p.src) && p.src[p.pos] != '{' {
+	switch {
+	case p.pos == len(p.src):
+	case p.limits.Root == Array && p.src[p.pos] != '[':
+		return nil, p.fail(CodeStructure, "A JSON array in UTF-8 without a byte order mark is expected")
+	case p.limits.Root == Object && p.src[p.pos] != '{':
 		return nil, p.fail(CodeStructure, "A FHIR resource is a JSON object in UTF-8 without a byte order mark")
 	}
 	var v Value

@@ -14,10 +14,13 @@ const observation = `{"resourceType":"Observation","id":"1","status":"final","va
 
 func TestApply(t *testing.T) {
 	for name, test := range map[string]struct{ patch, want string }{
-		"replace":                 {`[{"op":"replace","path":"/status","value":"amended"}]`, `{"resourceType":"Observation","id":"1","status":"amended","valueQuantity":{"value":1.10,"unit":"<m>"},"note":[{"text":"a"},{"text":"b"}],"referenceRange":[{"low":{"value":1e2}}]}`},
-		"append":                  {`[{"op":"add","path":"/note/-","value":{"text":"c & d"}},{"op":"test","path":"/status","value":"final"}]`, `{"resourceType":"Observation","id":"1","status":"final","valueQuantity":{"value":1.10,"unit":"<m>"},"note":[{"text":"a"},{"text":"b"},{"text":"c & d"}],"referenceRange":[{"low":{"value":1e2}}]}`},
-		"remove":                  {`[{"op":"remove","path":"/note/0"},{"op":"remove","path":"/referenceRange"}]`, `{"resourceType":"Observation","id":"1","status":"final","valueQuantity":{"value":1.10,"unit":"<m>"},"note":[{"text":"b"}]}`},
-		"a number keeps its form": {`[{"op":"replace","path":"/valueQuantity/value","value":2.50}]`, `{"resourceType":"Observation","id":"1","status":"final","valueQuantity":{"value":2.50,"unit":"<m>"},"note":[{"text":"a"},{"text":"b"}],"referenceRange":[{"low":{"value":1e2}}]}`},
+		"replace":                  {`[{"op":"replace","path":"/status","value":"amended"}]`, `{"resourceType":"Observation","id":"1","status":"amended","valueQuantity":{"value":1.10,"unit":"<m>"},"note":[{"text":"a"},{"text":"b"}],"referenceRange":[{"low":{"value":1e2}}]}`},
+		"append":                   {`[{"op":"add","path":"/note/-","value":{"text":"c & d"}},{"op":"test","path":"/status","value":"final"}]`, `{"resourceType":"Observation","id":"1","status":"final","valueQuantity":{"value":1.10,"unit":"<m>"},"note":[{"text":"a"},{"text":"b"},{"text":"c & d"}],"referenceRange":[{"low":{"value":1e2}}]}`},
+		"remove":                   {`[{"op":"remove","path":"/note/0"},{"op":"remove","path":"/referenceRange"}]`, `{"resourceType":"Observation","id":"1","status":"final","valueQuantity":{"value":1.10,"unit":"<m>"},"note":[{"text":"b"}]}`},
+		"a number keeps its form":  {`[{"op":"replace","path":"/valueQuantity/value","value":2.50}]`, `{"resourceType":"Observation","id":"1","status":"final","valueQuantity":{"value":2.50,"unit":"<m>"},"note":[{"text":"a"},{"text":"b"}],"referenceRange":[{"low":{"value":1e2}}]}`},
+		"a test changes nothing":   {`[{"op":"test","path":"/valueQuantity","value":{"unit":"<m>","value":1.10}},{"op":"remove","path":"/note"}]`, `{"resourceType":"Observation","id":"1","status":"final","valueQuantity":{"value":1.10,"unit":"<m>"},"referenceRange":[{"low":{"value":1e2}}]}`},
+		"text is not escaped":      {`[{"op":"replace","path":"/note","value":[{"text":"<b>\u0041 &  "}]},{"op":"remove","path":"/referenceRange"}]`, `{"resourceType":"Observation","id":"1","status":"final","valueQuantity":{"value":1.10,"unit":"<m>"},"note":[{"text":"<b>\u0041 &  "}]}`},
+		"each sees the one before": {`[{"op":"remove","path":"/note/0"},{"op":"test","path":"/note/0/text","value":"b"},{"op":"move","from":"/note/0","path":"/component"},{"op":"test","path":"/component/text","value":"b"},{"op":"remove","path":"/note"},{"op":"copy","from":"/status","path":"/id_"}]`, `{"resourceType":"Observation","id":"1","status":"final","valueQuantity":{"value":1.10,"unit":"<m>"},"referenceRange":[{"low":{"value":1e2}}],"component":{"text":"b"},"id_":"final"}`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, err := patch.Apply([]byte(observation), []byte(test.patch))
@@ -43,6 +46,13 @@ func TestApplyRefuses(t *testing.T) {
 		"no pointer":          {`[{"op":"remove","path":"note"}]`, 400},
 		"the whole resource":  {`[{"op":"replace","path":"","value":{"a":"b"}}]`, 400},
 		"too many":            {`[` + strings.Repeat(`{"op":"test","path":"/status","value":"final"},`, 1000) + `{"op":"remove","path":"/note"}]`, 400},
+		"nothing":             {`[]`, 400},
+		"no escape":           {`[{"op":"remove","path":"/note~2"}]`, 400},
+		"half an escape":      {`[{"op":"remove","path":"/note~"}]`, 400},
+		"an empty name":       {`[{"op":"copy","from":"/note/","path":"/note/0"}]`, 422},
+		"a leading zero":      {`[{"op":"remove","path":"/note/00"}]`, 422},
+		"a sign":              {`[{"op":"remove","path":"/note/+1"}]`, 422},
+		"into itself":         {`[{"op":"move","from":"/note","path":"/note/0"}]`, 422},
 		"a failed test":       {`[{"op":"test","path":"/status","value":"Jane"}]`, 422},
 		"a missing path":      {`[{"op":"remove","path":"/Jane"}]`, 422},
 		"an index too far":    {`[{"op":"replace","path":"/note/7","value":{"text":"Jane"}}]`, 422},
@@ -60,6 +70,50 @@ func TestApplyRefuses(t *testing.T) {
 			}
 			if strings.Contains(e.Issues[0].Details, "Jane") {
 				t.Errorf("a value is told: %s", e.Issues[0].Details)
+			}
+		})
+	}
+}
+
+func TestApplySaysWhichOperation(t *testing.T) {
+	for changes, want := range map[string]string{
+		`[{"op":"remove","path":"/note/0"},{"op":"remove","path":"/note/0"},{"op":"remove","path":"/note/0"},{"op":"remove","path":"/status"}]`: "Operation 2 ",
+		`[{"op":"remove","path":"/note"},{"op":"test","path":"/id","value":"1"},{"op":"test","path":"/status","value":"x"}]`:                    "Operation 2 ",
+		`[{"op":"remove","path":"/a"},{"op":"test","path":"/status","value":"x"}]`:                                                              "Operation 0 ",
+		`[{"op":"remove","path":"/note"},{"op":"add","path":"/note"}]`:                                                                          "Operation 1 ",
+		`[{"op":"remove","path":"/note"},{"op":"replace","path":"/id","value":"2"}]`:                                                            "Operation 1 ",
+	} {
+		_, err := patch.Apply([]byte(observation), []byte(changes))
+		e, ok := errors.AsType[*fhir.Error](err)
+		if !ok || !strings.HasPrefix(e.Issues[0].Details, want) || e.Issues[0].Expression != "" {
+			t.Errorf("%s: got %+v, want %s… and no expression", changes, err, want)
+		}
+	}
+}
+
+// TestHostilePatchEnds: a patch may have as many operations as it may, and a resource be as large. The first of these once
+// took minutes for the largest resource.
+func TestHostilePatchEnds(t *testing.T) {
+	large := `{"resourceType":"Observation","id":"1","status":"final","note":[` + strings.TrimSuffix(strings.Repeat(`{"text":"abcdefghijklmnop"},`, 10_000), ",") + `]}`
+	change, test := `{"op":"replace","path":"/status","value":"final"},`, `{"op":"test","path":"/status","value":"final"},`
+	for name, c := range map[string]struct {
+		operations string
+		want       int // 0: applies
+	}{
+		"a thousand changes":   {strings.Repeat(change, 1000), 0},
+		"a thousand tests":     {strings.Repeat(test, 1000), 0},
+		"the last fails":       {strings.Repeat(change, 999) + `{"op":"remove","path":"/a"},`, 422},
+		"a test for each":      {strings.Repeat(test+change, 500), 422},
+		"at the array's start": {strings.Repeat(`{"op":"add","path":"/note/0","value":{"text":"a"}},`, 1000), 0},
+		"copies":               {strings.Repeat(`{"op":"copy","from":"/note","path":"/a"},`, 1000), 422},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := patch.Apply([]byte(large), []byte("["+strings.TrimSuffix(c.operations, ",")+"]"))
+			if c.want == 0 && err == nil {
+				return
+			}
+			if e, ok := errors.AsType[*fhir.Error](err); !ok || fhirhttp.Status(e) != c.want {
+				t.Errorf("got %v, want status %d", err, c.want)
 			}
 		})
 	}
