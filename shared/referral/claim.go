@@ -5,7 +5,7 @@ package referral
 // ErrNotGenuine for what cannot be an id at all.
 func Claim(id string) (Digest, error) {
 	raw, err := encoding.DecodeString(id)
-	if err != nil || len(id) != idLength || encoding.EncodeToString(raw) != id || raw[0] != idVersion || raw[1] != keyID {
+	if err != nil || len(id) != idLength || encoding.EncodeToString(raw) != id || raw[0] != idVersion {
 		return Digest{}, ErrNotGenuine
 	}
 	return Digest(raw[8:rawBytes]), nil

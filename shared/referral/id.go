@@ -5,32 +5,13 @@ import (
 	"crypto/sha256"
 	"encoding/base32"
 	"errors"
-	"fmt"
 	"time"
 )
-
-// Keys are the secrets behind identities. Kd makes digests and resource ids and is kept for ever: another Kd would
-// make every repeated request a new submission. Km signs submission ids.
-type Keys struct {
-	kd, km []byte
-}
-
-// minKeyBytes is the strength of SHA-256's HMAC.
-const minKeyBytes = 32
-
-// NewKeys returns Keys of the two secrets, each at least 32 bytes.
-func NewKeys(kd, km []byte) (*Keys, error) {
-	if len(kd) < minKeyBytes || len(km) < minKeyBytes {
-		return nil, fmt.Errorf("the keys Kd and Km need %d bytes each", minKeyBytes)
-	}
-	return &Keys{kd: kd, km: km}, nil
-}
 
 // An id is base32(version | key id | accepted-at, unix ms | D | tag) in lower case: 58 characters, a legal FHIR id
 // (FHIR R4 datatypes.html#id).
 const (
 	idVersion = 1
-	keyID     = 1
 	rawBytes  = 2 + 6 + 16
 	tagBytes  = 12
 	idLength  = ((rawBytes+tagBytes)*8 + 4) / 5
@@ -48,29 +29,31 @@ type Submission struct {
 	Digest     Digest
 }
 
-// Mint returns the id of s, bound to s.Org.
+// Mint returns the id of s, bound to s.Org and signed with the current Km.
 func (k *Keys) Mint(s Submission) string {
+	ring := k.ring()
 	var raw [rawBytes + tagBytes]byte
-	raw[0], raw[1] = idVersion, keyID
+	raw[0], raw[1] = idVersion, ring.current
 	ms := uint64(s.AcceptedAt.UnixMilli())
 	for i := range 6 {
 		raw[2+i] = byte(ms >> (40 - 8*i))
 	}
 	copy(raw[8:], s.Digest[:])
-	tag := k.tag(s.Org, raw[:rawBytes])
+	tag := tag(ring.keys[ring.current], s.Org, raw[:rawBytes])
 	copy(raw[rawBytes:], tag[:])
 	return encoding.EncodeToString(raw[:])
 }
 
 // Verify returns what id proves to org, or ErrNotGenuine: for an invented id, a changed one, another spelling of a
-// genuine one, and one of another organisation alike.
+// genuine one, one of another organisation, and one whose key has left the ring alike.
 func (k *Keys) Verify(org, id string) (Submission, error) {
 	raw, err := encoding.DecodeString(id)
 	if err != nil || len(id) != idLength || encoding.EncodeToString(raw) != id {
 		return Submission{}, ErrNotGenuine
 	}
-	tag := k.tag(org, raw[:rawBytes])
-	if !hmac.Equal(tag[:], raw[rawBytes:]) || raw[0] != idVersion || raw[1] != keyID {
+	km, known := k.ring().keys[raw[1]]
+	tag := tag(km, org, raw[:rawBytes])
+	if !known || !hmac.Equal(tag[:], raw[rawBytes:]) || raw[0] != idVersion {
 		return Submission{}, ErrNotGenuine
 	}
 	var ms int64
@@ -80,8 +63,8 @@ func (k *Keys) Verify(org, id string) (Submission, error) {
 	return Submission{Org: org, AcceptedAt: time.UnixMilli(ms).UTC(), Digest: Digest(raw[8:rawBytes])}, nil
 }
 
-func (k *Keys) tag(org string, raw []byte) [tagBytes]byte {
-	mac := hmac.New(sha256.New, k.km)
+func tag(km []byte, org string, raw []byte) [tagBytes]byte {
+	mac := hmac.New(sha256.New, km)
 	parts(mac, "referral-id-v1", org, string(raw))
 	return [tagBytes]byte(mac.Sum(nil)[:tagBytes])
 }

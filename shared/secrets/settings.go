@@ -1,0 +1,75 @@
+package secrets
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+
+	"github.com/ausbizconsulting/referral-fhir-server/shared/env"
+	"github.com/ausbizconsulting/referral-fhir-server/shared/referral"
+)
+
+// startTimeout is for the first answer of the service.
+const startTimeout = 10 * time.Second
+
+// KeysFromSettings returns the keys of the secret that REFERRAL_KEYS_SECRET names, or else those of REFERRAL_KD and
+// REFERRAL_KM, which every function of a deployment has alike. When one is missing or wrong, v reports it and the result
+// is nil.
+func KeysFromSettings(v *env.Settings, log *slog.Logger) *referral.Keys {
+	c, ok := read(v, "REFERRAL_KEYS_SECRET", log)
+	kd, km := v.Base64("REFERRAL_KD", 32), v.Base64("REFERRAL_KM", 32)
+	if !ok {
+		v.Require("REFERRAL_KD", "REFERRAL_KM")
+		keys, err := referral.NewKeys(kd, km)
+		if err != nil {
+			return nil // v has told
+		}
+		return keys
+	}
+	if kd != nil || km != nil {
+		v.Wrong("REFERRAL_KD and REFERRAL_KM", "unset where REFERRAL_KEYS_SECRET is set")
+		return nil
+	}
+	if c.Client == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
+	defer cancel()
+	keys, err := OpenKeys(ctx, c)
+	if err != nil {
+		v.Wrong("REFERRAL_KEYS_SECRET", "a secret of Secrets Manager with Kd and Km: "+err.Error())
+		return nil
+	}
+	return keys
+}
+
+// DatabaseFromSettings returns the database of the secret that REFERRAL_DATABASE_SECRET names, or nil where that is not
+// set or v has reported that it cannot be used: DATABASE_URL says what it would say.
+func DatabaseFromSettings(v *env.Settings, log *slog.Logger) *Database {
+	c, ok := read(v, "REFERRAL_DATABASE_SECRET", log)
+	if !ok || c.Client == nil {
+		return nil
+	}
+	return NewDatabase(c)
+}
+
+// read returns the Config for the secret that the variable names; !ok: it names none. Without AWS configuration, which
+// v reports, there is no Client.
+func read(v *env.Settings, variable string, log *slog.Logger) (c Config, ok bool) {
+	c = Config{ID: v.String(variable, ""), TTL: v.Duration("REFERRAL_SECRETS_TTL", 5*time.Minute, 10*time.Second, 24*time.Hour), Log: log}
+	if c.ID == "" {
+		return c, false
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
+	defer cancel()
+	configuration, err := config.LoadDefaultConfig(ctx)
+	if err != nil {
+		v.Wrong(variable, "read with an AWS configuration: "+err.Error())
+		return c, true
+	}
+	c.Client = secretsmanager.NewFromConfig(configuration)
+	return c, true
+}
