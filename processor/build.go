@@ -224,6 +224,9 @@ func (t *transaction) isHere(reference string) bool {
 
 // stored returns the resource of this server with a name Type/id as far as it leads to an organisation, or nil.
 func (t *transaction) stored(name string) *fhir.Value {
+	if found, ok := t.names[name]; ok {
+		name = found
+	}
 	id, ok := t.here(name)
 	if !ok {
 		return nil

@@ -79,7 +79,10 @@ func (t *transaction) graph(l *links) func(referral.UUID) []referral.UUID {
 		if ids, written := next[id]; written {
 			return ids
 		}
-		return t.found.Reached[id].Links
+		if r := t.found.Reached[id]; r.Own { // what others wrote leads nobody to what is this sender's
+			return r.Links
+		}
+		return nil
 	}
 }
 
@@ -90,6 +93,9 @@ func (t *transaction) target(l *links, i int, text string) (referral.UUID, bool)
 			return s.id, true
 		}
 		return referral.UUID{}, false
+	}
+	if name, ok := t.names[text]; ok {
+		return t.here(name)
 	}
 	if len(text) < len("A/")+36 { // nearly every other text
 		return referral.UUID{}, false

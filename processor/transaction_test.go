@@ -415,3 +415,17 @@ func TestOwnerOfATaskUpdatesIt(t *testing.T) {
 		t.Errorf("the sender is told of %d updates by owners, want 3", got)
 	}
 }
+
+// TestConditionalReferencesReach: whom and what a referral names by search criteria is addressed and shared like any other.
+func TestConditionalReferencesReach(t *testing.T) {
+	f := newFixture(t)
+	f.settle(t, f.transaction(0, "transaction", entry("POST", "Patient", "", patient("", "p"), ""),
+		entry("POST", "Organization", "", `{"resourceType":"Organization","identifier":[{"system":"http://ns.electronichealth.net.au/id/hi/hpio/1.0","value":"`+recipient+`"}],"name":"x"}`, "")))
+	request := `{"resourceType":"ServiceRequest","status":"active","intent":"order","subject":{"reference":"Patient?identifier=urn:x|p"},"performer":[{"reference":"Organization?identifier=` + recipient + `"}]}`
+	if state, got := f.settle(t, f.transaction(1, "transaction", entry("POST", "ServiceRequest", "", request, ""))); state != referral.Completed {
+		t.Fatalf("got %s: %s", state, got[0].Outcome)
+	}
+	if got := value[string](t, f, `select string_agg(type, ' ' order by type) from resource where readers = array[$1::text]`, recipient); got != "Organization Patient ServiceRequest" {
+		t.Errorf("the performer reads %q, want Organization Patient ServiceRequest", got)
+	}
+}
