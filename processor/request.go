@@ -98,7 +98,7 @@ func (r *request) aim(url, ifNoneExist, base string) error {
 		conditions = strings.TrimPrefix(ifNoneExist, "?")
 	}
 	switch {
-	case conditions == "" && (target.ID != "" || r.method == http.MethodPost):
+	case conditions == "" && (target.ID != "" || r.method == http.MethodPost && ifNoneExist == ""):
 		return nil
 	case target.ID != "":
 		return fhir.NewError(fhir.CodeInvalid, "", "A request names an id, or conditions, but not both")

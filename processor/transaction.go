@@ -311,6 +311,8 @@ func (t *transaction) update(i int, r *request) (err error) {
 		}
 		id := r.resource.Get("id").Text()
 		switch {
+		case s == nil && r.ifMatch != "":
+			return refusal(http.StatusPreconditionFailed, "if-match", "There is no resource that could have the version of If-Match")
 		case s == nil && id != "":
 			return notHere()
 		case s == nil:

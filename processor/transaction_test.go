@@ -99,6 +99,8 @@ func TestSingleResources(t *testing.T) {
 		{"POST", "Patient", patient("", "e"), nil, 201, "1"},
 		{"POST", "Patient", patient("", "e"), []string{"", "", "identifier=urn:x|e"}, 412, ""},
 		{"PUT", "Patient?identifier=urn:x|e", patient("", "e"), nil, 412, ""},
+		{"PUT", "Patient?identifier=urn:x|nobody", patient("", "e"), []string{`W/"1"`}, 412, ""},
+		{"POST", "Patient", patient("", "e"), []string{"", "", "?"}, 400, ""},
 		{"DELETE", "Patient?identifier=urn:x|e", "", nil, 412, ""},
 		{"PATCH", "Patient/" + id, `[{"op":"replace","path":"/name/0/family","value":"g"}]`, []string{`W/"4"`}, 200, "5"},
 		{"PATCH", "Patient/" + id, `[{"op":"replace","path":"/birthDate","value":"g"}]`, nil, 422, ""},

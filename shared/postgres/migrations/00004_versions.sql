@@ -32,7 +32,7 @@ create policy cancel_submission on submission for insert to referral_query
 	with check (org = nullif(current_setting('app.org', true), '') and state = 'cancelled');
 create policy cancel_quarantined on submission for update to referral_query
 	using (org = nullif(current_setting('app.org', true), '') and state = 'quarantined')
-	with check (state = 'cancelled');
+	with check (org = nullif(current_setting('app.org', true), '') and state = 'cancelled');
 create policy list_cancelled on listing for insert to referral_query
 	with check (sender = nullif(current_setting('app.org', true), '') and state = 'cancelled');
 create policy unlist_quarantined on listing for delete to referral_query
