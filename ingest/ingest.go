@@ -78,7 +78,7 @@ func New(c Config) *Server {
 }
 
 // Register adds ingest's routes to mux.
-func (s *Server) Register(mux *http.ServeMux) {
+func (s *Server) Register(mux fhirhttp.Mux) {
 	for route, handler := range map[string]fhirhttp.Handler{
 		"POST /fhir":                  s.submit,
 		"POST /fhir/$process-message": s.processMessage,

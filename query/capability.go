@@ -1,7 +1,9 @@
 package query
 
 import (
+	"fmt"
 	"net/http"
+	"strings"
 
 	"github.com/ausbizconsulting/referral-fhir-server/shared/fhirhttp"
 	"github.com/ausbizconsulting/referral-fhir-server/shared/search"
@@ -25,6 +27,7 @@ type capability struct {
 	Implementation capabilityImplementation `json:"implementation"`
 	FHIRVersion    string                   `json:"fhirVersion"`
 	Format         []string                 `json:"format"`
+	PatchFormat    []string                 `json:"patchFormat"`
 	Rest           []capabilityRest         `json:"rest"`
 }
 
@@ -63,7 +66,7 @@ type capabilityResource struct {
 	ConditionalUpdate bool                    `json:"conditionalUpdate"`
 	ConditionalDelete string                  `json:"conditionalDelete"`
 	SearchParam       []capabilitySearchParam `json:"searchParam"`
-	Operation         []capabilityOperation   `json:"operation"`
+	Operation         []capabilityOperation   `json:"operation,omitempty"`
 }
 
 type capabilityInteraction struct {
@@ -81,9 +84,11 @@ type capabilitySearchParam struct {
 	Type search.Type `json:"type"`
 }
 
-// capabilityStatement is made from the table that searches read.
+// maxDepth is that of fhir.Limits.
+const maxDepth = 64
+
+// capabilityStatement is made from the table that searches read, and from the one that routes are compared with.
 func capabilityStatement(c Config) []byte {
-	validate := capabilityOperation{"validate", "http://hl7.org/fhir/OperationDefinition/Resource-validate"}
 	rest := capabilityRest{
 		Mode: "server",
 		Documentation: "JSON only: XML is refused with 406 and 415. Every write is answered with 202 and a status URL in Content-Location " +
@@ -91,26 +96,20 @@ func capabilityStatement(c Config) []byte {
 			"that settles at once, if it settles in that time. Ids are the server's: an update of an unknown one is 405. " +
 			"A Bundle of type transaction, batch, document, message or collection is sent to the base URL. A JSON Patch is application/json-patch+json. " +
 			"DELETE on a status URL cancels what has not settled. " +
-			"Searches and histories answer with at most 100 resources or about 4 MiB a page.",
-		Security: capabilitySecurity{Description: "An API key in the header x-api-key says who calls; a client reads what its organisation sent or was addressed, and writes what it sent."},
-		Interaction: []capabilityInteraction{
-			{Code: "transaction", Documentation: "Create, update, patch, delete, read and search, with their conditions. 202 unless Prefer: wait."},
-			{Code: "batch", Documentation: "As transaction; entries do not refer to each other, and each settles by itself."},
-		},
-		Operation: []capabilityOperation{
-			{"process-message", "http://hl7.org/fhir/OperationDefinition/MessageHeader-process-message"}, validate,
-		},
+			"The histories of a type and of the system have what the caller's own submissions wrote. Of _summary and _elements both, a request has one. " +
+			"A Binary is sent as its own content, an attachment, to who asks for its type in Accept. " +
+			fmt.Sprintf("Limits: a body of %d bytes after decoding, %d entries, %d levels; searches, histories and $everything answer with at most %d resources or about %d bytes a page.",
+				c.MaxBody, c.MaxEntries, maxDepth, maxCount, c.PageBytes),
+		Security: capabilitySecurity{Description: "An API key in the header x-api-key, or a bearer token, says who calls; a client reads what its organisation sent or was addressed, and writes what it sent."},
 	}
+	rest.Interaction, rest.Operation = interactionsOf(c, "")
 	for _, name := range search.Types() {
 		resource := capabilityResource{
 			Type: name, Versioning: "versioned", ReadHistory: true, UpdateCreate: false,
 			ConditionalCreate: true, ConditionalRead: "full-support", ConditionalUpdate: true, ConditionalDelete: "single",
 			SearchParam: []capabilitySearchParam{{Name: "_id", Type: search.Token}},
-			Operation:   []capabilityOperation{validate},
 		}
-		for _, code := range []string{"read", "vread", "update", "patch", "delete", "history-instance", "create", "search-type"} {
-			resource.Interaction = append(resource.Interaction, capabilityInteraction{Code: code})
-		}
+		resource.Interaction, resource.Operation = interactionsOf(c, name)
 		params, _ := search.Params(name)
 		for _, p := range params {
 			resource.SearchParam = append(resource.SearchParam, capabilitySearchParam{Name: p.Name, Type: p.Type})
@@ -124,10 +123,40 @@ func capabilityStatement(c Config) []byte {
 			Description: "Referral intake: accepts referrals as FHIR Bundles, settles each once, and serves them to sender and recipient.",
 			URL:         c.BaseURL.JoinPath("fhir").String(),
 		},
-		FHIRVersion: "4.0.1", Format: []string{"application/fhir+json", "json"}, Rest: []capabilityRest{rest},
+		FHIRVersion: "4.0.1", Format: []string{fhirJSON, "json"}, PatchFormat: []string{jsonPatch}, Rest: []capabilityRest{rest},
 	})
 	if err != nil {
 		panic("query: a CapabilityStatement of strings encodes: " + err.Error())
 	}
 	return b
+}
+
+// interactionsOf returns what endpoints say of a resource type, or of the system without one.
+func interactionsOf(c Config, resourceType string) (interactions []capabilityInteraction, operations []capabilityOperation) {
+	for _, e := range endpoints() {
+		all, one := e.level()
+		if isType := all || isServed(one); resourceType == "" && isType || resourceType != "" && !all && one != resourceType {
+			continue
+		}
+		for _, code := range e.interactions {
+			i := capabilityInteraction{Code: code}
+			if resourceType == "" {
+				i.Documentation = e.summary
+			}
+			interactions = append(interactions, i)
+		}
+		if e.operation != "" {
+			operations = append(operations, e.capability(c))
+		}
+	}
+	return interactions, operations
+}
+
+// capability names the operation as it is called, without $.
+func (e endpoint) capability(c Config) capabilityOperation {
+	definition := e.operation
+	if !strings.HasPrefix(definition, hl7Operation) {
+		definition = c.BaseURL.JoinPath("fhir", "OperationDefinition", definition).String()
+	}
+	return capabilityOperation{e.route[strings.LastIndexByte(e.route, '$')+1:], definition}
 }

@@ -31,7 +31,8 @@ func TestMetadataNeedsNoKeyAndNoStore(t *testing.T) {
 func TestMetadataAndRoutesAgree(t *testing.T) {
 	t.Parallel()
 	s := newServer(t)
-	resources := parse(t, s.get("", "/fhir/metadata")).At("rest").Items()[0].Get("resource").Items()
+	w := s.get("", "/fhir/metadata")
+	resources := valid(t, w.Code, parse(t, w)).At("rest").Items()[0].Get("resource").Items()
 	named := map[string]bool{}
 	for i := range resources {
 		resource := &resources[i]
@@ -44,6 +45,10 @@ func TestMetadataAndRoutesAgree(t *testing.T) {
 				target := absent + map[string]string{"vread": "/_history/1", "history-instance": "/_history"}[code]
 				if got := parse(t, s.get("dev-sender", target)).At("issue", "code").Text(); got != "not-found" {
 					t.Errorf("%s of %s: got %s, want not-found", code, resourceType, got)
+				}
+			case "history-type":
+				if got := s.get("dev-sender", "/fhir/"+resourceType+"/_history").Code; got != http.StatusOK {
+					t.Errorf("history of %s: got %d", resourceType, got)
 				}
 			case "create", "update", "patch", "delete": // ingest's
 			case "search-type":

@@ -1,5 +1,6 @@
 // Package query answers what callers ask about submissions and resources: the status of a submission, reads, histories
-// and searches of FHIR, the CapabilityStatement, referrals as plain JSON and what was sent as it was sent.
+// and searches of FHIR, $everything, the CapabilityStatement and the OpenAPI description, referrals as plain JSON and
+// what was sent as it was sent.
 //
 // It promises that a caller sees only what its organisation sent or was addressed, that what is not the caller's is
 // answered exactly as what is not there, and that the status of a genuine submission is never 404, with or without

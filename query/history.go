@@ -19,6 +19,7 @@ import (
 // historyQuery is a history as it was asked for.
 type historyQuery struct {
 	postgres.History
+	shape      shape
 	page       string     // token of a next link, or empty
 	understood url.Values // of the parameters, without page
 }
@@ -27,7 +28,7 @@ type historyQuery struct {
 type historyBundle struct {
 	ResourceType string         `json:"resourceType"`
 	Type         string         `json:"type"`
-	Total        int            `json:"total"`
+	Total        *int           `json:"total,omitempty"` // nil: nobody counts
 	Link         []bundleLink   `json:"link"`
 	Entry        []historyEntry `json:"entry,omitempty"`
 }
@@ -61,11 +62,7 @@ func (s *Server) history(w *fhirhttp.Response, r *http.Request) error {
 	if err := checkType(resourceType); err != nil {
 		return err
 	}
-	values, err := url.ParseQuery(r.URL.RawQuery)
-	if err != nil {
-		return fhir.NewError(fhir.CodeValue, "", "The query string is malformed")
-	}
-	q, err := parseHistory(values, handlesStrictly(r))
+	q, err := parseHistory(r)
 	if err != nil {
 		return err
 	}
@@ -85,7 +82,31 @@ func (s *Server) history(w *fhirhttp.Response, r *http.Request) error {
 	if !known {
 		return notFound()
 	}
-	body, err := encode(s.historyBundle(w.Principal.Org, q, versions))
+	address := s.BaseURL.JoinPath("fhir", q.Type, q.ID.String(), "_history")
+	b := historyBundle{
+		ResourceType: "Bundle", Type: "history", Total: &versions.Total,
+		Link: []bundleLink{{"self", pageURL(address, q.understood, "")}},
+	}
+	if n := len(versions.Found); versions.More && n > 0 && !q.shape.counts() {
+		token := s.signPlace(binary.BigEndian.AppendUint64(nil, uint64(versions.Found[n-1].Number)), historyPurpose, q.bound(w.Principal.Org)...)
+		b.Link = append(b.Link, bundleLink{"next", pageURL(address, q.understood, token)})
+	}
+	return s.writeHistory(w, b, versions, q.shape)
+}
+
+// writeHistory answers with b after the entries of versions are added to it.
+func (s *Server) writeHistory(w *fhirhttp.Response, b historyBundle, versions postgres.Versions, shape shape) error {
+	for i, v := range versions.Found {
+		if shape.counts() {
+			break
+		}
+		entry, err := s.historyEntry(v, versions.Revives[i], shape)
+		if err != nil {
+			return err
+		}
+		b.Entry = append(b.Entry, entry)
+	}
+	body, err := encode(b)
 	if err != nil {
 		return err
 	}
@@ -93,36 +114,23 @@ func (s *Server) history(w *fhirhttp.Response, r *http.Request) error {
 	return nil
 }
 
-func (s *Server) historyBundle(org string, q historyQuery, versions postgres.Versions) historyBundle {
-	address := s.BaseURL.JoinPath("fhir", q.Type, q.ID.String())
-	b := historyBundle{
-		ResourceType: "Bundle", Type: "history", Total: versions.Total,
-		Link: []bundleLink{{"self", pageURL(address.JoinPath("_history"), q.understood, "")}},
+func (s *Server) historyEntry(v postgres.Version, revives bool, shape shape) (e historyEntry, err error) {
+	e = historyEntry{
+		FullURL: s.BaseURL.JoinPath("fhir", v.Type, v.ID).String(), Request: historyRequest{http.MethodPut, v.Type + "/" + v.ID},
+		Response: historyResponse{Status: statusLine(http.StatusOK), ETag: etag(v), LastModified: formatInstant(v.LastUpdated)},
 	}
-	if n := len(versions.Found); versions.More && n > 0 {
-		token := s.signPlace(binary.BigEndian.AppendUint64(nil, uint64(versions.Found[n-1].Number)), historyPurpose, q.bound(org)...)
-		b.Link = append(b.Link, bundleLink{"next", pageURL(address.JoinPath("_history"), q.understood, token)})
+	switch {
+	case v.Deleted:
+		e.Request.Method, e.Response.Status = http.MethodDelete, statusLine(http.StatusNoContent)
+		return e, nil
+	case v.Number == 1:
+		e.Request = historyRequest{http.MethodPost, v.Type}
+		e.Response.Status = statusLine(http.StatusCreated)
+	case revives:
+		e.Response.Status = statusLine(http.StatusCreated)
 	}
-	for i, v := range versions.Found {
-		e := historyEntry{
-			FullURL: address.String(), Request: historyRequest{http.MethodPut, v.Type + "/" + v.ID},
-			Response: historyResponse{Status: statusLine(http.StatusOK), ETag: etag(v), LastModified: formatInstant(v.LastUpdated)},
-		}
-		switch {
-		case v.Deleted:
-			e.Request.Method, e.Response.Status = http.MethodDelete, statusLine(http.StatusNoContent)
-		case v.Number == 1:
-			e.Request = historyRequest{http.MethodPost, v.Type}
-			e.Response.Status = statusLine(http.StatusCreated)
-		case versions.Revives[i]:
-			e.Response.Status = statusLine(http.StatusCreated)
-		}
-		if !v.Deleted {
-			e.Resource = v.JSON()
-		}
-		b.Entry = append(b.Entry, e)
-	}
-	return b
+	e.Resource, err = shape.resource(v)
+	return e, err
 }
 
 // bound is what a page token of q holds for, and nothing else.
@@ -144,40 +152,45 @@ func (s *Server) historyPlace(org string, q historyQuery) (int, error) {
 
 // parseHistory understands the parameters of a history. Those it does not know are ignored, or refused when strict;
 // those of the standard that are not served are always refused: ignoring them would answer another question.
-func parseHistory(values url.Values, strict bool) (historyQuery, error) {
-	q := historyQuery{History: postgres.History{Count: defaultCount}, understood: url.Values{}}
+func parseHistory(r *http.Request) (historyQuery, error) {
+	values, err := parameters(r)
+	if err != nil {
+		return historyQuery{}, err
+	}
+	q := historyQuery{History: postgres.History{Count: defaultCount}, page: values.Get("_page"), understood: url.Values{}}
+	if q.shape, err = parseShape(values); err != nil {
+		return historyQuery{}, err
+	}
 	for _, name := range slices.Sorted(maps.Keys(values)) {
-		known := true
-		var err error
-		switch name {
-		case "_count":
-			n, notNumber := strconv.Atoi(values.Get(name))
-			if notNumber != nil || n < 1 || len(values[name]) > 1 {
-				err = fhir.NewError(fhir.CodeValue, "", "_count is one number from 1")
-			}
-			q.Count = min(n, maxCount)
-		case "_since":
+		switch {
+		case name == "_count":
+			q.Count, err = parseCount(values[name])
+		case name == "_since":
 			q.Since, err = parseInstant(name, values.Get(name))
 			if len(values[name]) > 1 {
 				err = fhir.NewError(fhir.CodeValue, "", "_since stands once")
 			}
-		case "_page":
-			q.page = values.Get(name)
+		case name == "_page":
 			continue
-		case "_format":
-			continue // fhirhttp.CheckAccept has seen it
+		case slices.Contains(formParameters(), name): // fhirhttp and shape have seen it
+		case name == "_at" || name == "_list" || handlesStrictly(r):
+			err = unsupported("a history", "_count", "_since")
 		default:
-			known = false
+			continue
 		}
-		switch {
-		case err != nil:
+		if err != nil {
 			return historyQuery{}, err
-		case known:
-			q.understood[name] = values[name]
-		case strict || name == "_at" || name == "_list":
-			return historyQuery{}, fhir.NewError(fhir.CodeNotSupported, "",
-				"A parameter is not supported; those of a history are _count, _since and _format").WithStatus(http.StatusBadRequest)
 		}
+		q.understood[name] = values[name]
 	}
 	return q, nil
+}
+
+// parseCount reads _count, which stands once.
+func parseCount(values []string) (int, error) {
+	n, err := strconv.Atoi(values[0])
+	if err != nil || n < 1 || len(values) > 1 {
+		return 0, fhir.NewError(fhir.CodeValue, "", "_count is one number from 1")
+	}
+	return min(n, maxCount), nil
 }

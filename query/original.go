@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"net/http"
+	"slices"
 	"strconv"
 
 	"github.com/ausbizconsulting/referral-fhir-server/shared/fhir"
@@ -16,7 +17,7 @@ import (
 )
 
 // original serves the body of a submission, byte for byte as it was received: to its sender, and to an organisation
-// that it is addressed to when that may read all of it. An id proves itself as for referral; one that has no row yet is
+// that it is addressed to when that may read all of it, as versions that this submission wrote. An id proves itself as for referral; one that has no row yet is
 // accepted, and its sender may come again.
 func (s *Server) original(w *fhirhttp.Response, r *http.Request) error {
 	ctx, cancel := context.WithTimeout(r.Context(), s.StoreTimeout)
@@ -45,6 +46,9 @@ func (s *Server) original(w *fhirhttp.Response, r *http.Request) error {
 	if err != nil || sha256.Sum256(body) != o.SHA256 {
 		return errors.New("the body of a submission is not the one that was received")
 	}
+	if submission.Org != w.Principal.Org && !isWritten(o.BundleType, body) {
+		return notFound()
+	}
 	// The digest is RFC 9530's; it is a strong validator as well.
 	etag := `"` + hex.EncodeToString(o.SHA256[:]) + `"`
 	w.Header().Set("ETag", etag)
@@ -65,4 +69,17 @@ func (s *Server) original(w *fhirhttp.Response, r *http.Request) error {
 	w.WriteHeader(http.StatusOK)
 	_, _ = w.Write(body) //nolint:gosec // G705: JSON with its own content type; and the client's loss if it has gone
 	return nil
+}
+
+// isWritten tells that all entries of a body became versions as they stand, as far as their requests tell: a patch also has
+// what it looks for and what it removes.
+func isWritten(bundleType string, body []byte) bool {
+	if bundleType != "transaction" && bundleType != "batch" {
+		return true // the store has told
+	}
+	document, err := fhir.Parse(body, "Bundle", fhir.Limits{})
+	return err == nil && !slices.ContainsFunc(fhir.AsBundle(document).Entries, func(e fhir.Entry) bool {
+		method := e.Get("request").Get("method").Text()
+		return method != http.MethodPost && method != http.MethodPut
+	})
 }

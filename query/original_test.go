@@ -86,3 +86,24 @@ func TestOriginalOfWhatThereIsNot(t *testing.T) {
 		}
 	}
 }
+
+// The entries of a body may say more than what became of them.
+func TestOriginalWithPatchesIsTheSenders(t *testing.T) {
+	t.Parallel()
+	s := newServer(t)
+	for n, test := range []struct {
+		bundleType, method string
+		status             int // for the recipient
+	}{
+		{"transaction", "POST", 200}, {"transaction", "PUT", 200}, {"transaction", "PATCH", 404}, {"batch", "PATCH", 404}, {"batch", "GET", 404}, {"document", "", 200},
+	} {
+		settlement := sent(s.settlement(n, recipient), `{"resourceType":"Bundle","type":"`+test.bundleType+`","entry":[{"request":{"method":"POST"}},{"request":{"method":"`+test.method+`"}}]}`)
+		settlement.BundleType = test.bundleType
+		id := s.id(s.settle(settlement), sender)
+		for key, want := range map[string]int{"dev-sender": 200, "dev-recipient": test.status} {
+			if w := s.get(key, "/referrals/"+id+"/bundle"); w.Code != want {
+				t.Errorf("%s of a %s for %s: got %d %s, want %d", test.method, test.bundleType, key, w.Code, w.Body, want)
+			}
+		}
+	}
+}

@@ -25,6 +25,8 @@ type Store interface {
 	Cancel(ctx context.Context, c postgres.Cancellation) (referral.State, error)
 	Read(ctx context.Context, org, resourceType string, id referral.UUID) (v postgres.Version, found bool, err error)
 	History(ctx context.Context, org string, h postgres.History) (v postgres.Versions, known bool, err error)
+	Writes(ctx context.Context, org string, w postgres.Writes) (v postgres.Versions, next *postgres.Written, err error)
+	Everything(ctx context.Context, org string, e postgres.Everything) (postgres.Surroundings, error)
 	List(ctx context.Context, org string, l postgres.List) (postgres.Listed, error)
 	Search(ctx context.Context, org string, s postgres.Search) (found []postgres.Version, more bool, err error)
 }
@@ -43,6 +45,10 @@ type Config struct {
 	Version  string    // of the software, for the CapabilityStatement; empty: "development"
 	Released time.Time // CapabilityStatement.date; zero: the day this interface was first published
 
+	// The limits of ingest, for the CapabilityStatement: in bytes after decoding, 0: 4 MiB; and in entries, 0: 1,000.
+	MaxBody    int64
+	MaxEntries int
+
 	PageBytes    int              // of resources in a page of results, about; 0: 4 MiB
 	StoreTimeout time.Duration    // 0: 5 s
 	Now          func() time.Time // nil: time.Now
@@ -53,6 +59,7 @@ type Server struct {
 	Config
 	answers    answer.Answers
 	capability []byte
+	openAPI    []byte
 }
 
 // New returns a Server with c's defaults filled in.
@@ -62,6 +69,12 @@ func New(c Config) *Server {
 	}
 	if c.Released.IsZero() {
 		c.Released = time.Date(2026, time.November, 22, 0, 0, 0, 0, time.UTC)
+	}
+	if c.MaxBody == 0 {
+		c.MaxBody = 4 << 20
+	}
+	if c.MaxEntries == 0 {
+		c.MaxEntries = 1000
 	}
 	if c.PageBytes == 0 {
 		c.PageBytes = 4 << 20
@@ -73,30 +86,37 @@ func New(c Config) *Server {
 		c.Now = time.Now
 	}
 	return &Server{
-		Config: c, answers: answer.Answers{Store: c.Store, Keys: c.Keys, BaseURL: c.BaseURL}, capability: capabilityStatement(c),
+		Config: c, answers: answer.Answers{Store: c.Store, Keys: c.Keys, BaseURL: c.BaseURL},
+		capability: capabilityStatement(c), openAPI: openAPI(c),
 	}
 }
 
 // Register adds query's routes to mux. GET serves HEAD, too.
-func (s *Server) Register(mux *http.ServeMux) {
+func (s *Server) Register(mux fhirhttp.Mux) {
 	for route, handler := range map[string]fhirhttp.Handler{
+		"GET /openapi.yaml":                        s.describe,
 		"GET /fhir/metadata":                       s.metadata,
-		"GET /fhir/_status/{id}":                   s.authorized(principal.Read, s.status),
-		"DELETE /fhir/_status/{id}":                s.authorized(principal.Submit, s.cancel),
+		"GET /fhir/_status/{id}":                   s.json(principal.Read, s.status),
+		"DELETE /fhir/_status/{id}":                s.json(principal.Submit, s.cancel),
+		"GET /fhir/_history":                       s.json(principal.Read, s.writes),
 		"GET /fhir/{type}/{id}":                    s.authorized(principal.Read, s.read),
-		"GET /fhir/{type}/{id}/_history":           s.authorized(principal.Read, s.history),
+		"GET /fhir/{type}/{id}/_history":           s.json(principal.Read, s.history),
 		"GET /fhir/{type}/{id}/_history/{version}": s.authorized(principal.Read, s.vread),
-		"GET /fhir/{type}":                         s.authorized(principal.Read, s.search),
-		"POST /fhir/{type}/_search":                s.authorized(principal.Read, s.searchForm),
-		"GET /referrals":                           s.authorized(principal.Read, s.referrals),
-		"GET /referrals/{id}":                      s.authorized(principal.Read, s.referral),
-		"GET /referrals/{id}/bundle":               s.authorized(principal.Read, s.original),
+		"GET /fhir/{type}":                         s.json(principal.Read, s.search),
+		"POST /fhir/{type}/_search":                s.json(principal.Read, s.searchForm),
+		everythingOf("GET", "Patient"):             s.json(principal.Read, s.everything("Patient")),
+		everythingOf("POST", "Patient"):            s.json(principal.Read, s.everything("Patient")),
+		everythingOf("GET", "ServiceRequest"):      s.json(principal.Read, s.everything("ServiceRequest")),
+		everythingOf("POST", "ServiceRequest"):     s.json(principal.Read, s.everything("ServiceRequest")),
+		"GET /referrals":                           s.json(principal.Read, s.referrals),
+		"GET /referrals/{id}":                      s.json(principal.Read, s.referral),
+		"GET /referrals/{id}/bundle":               s.json(principal.Read, s.original),
 	} {
 		mux.Handle(route, s.HTTP.Handle(route, handler))
 	}
 }
 
-// authorized returns h for callers that are known, have the scope and take JSON.
+// authorized returns h for callers that are known and have the scope.
 func (s *Server) authorized(scope principal.Scope, h fhirhttp.Handler) fhirhttp.Handler {
 	return func(w *fhirhttp.Response, r *http.Request) error {
 		p, err := s.Authenticate(r)
@@ -107,11 +127,27 @@ func (s *Server) authorized(scope principal.Scope, h fhirhttp.Handler) fhirhttp.
 		if err := p.Allow(scope); err != nil {
 			return err
 		}
+		return h(w, r)
+	}
+}
+
+// json is authorized for callers that take JSON.
+func (s *Server) json(scope principal.Scope, h fhirhttp.Handler) fhirhttp.Handler {
+	return s.authorized(scope, func(w *fhirhttp.Response, r *http.Request) error {
 		if err := fhirhttp.CheckAccept(r); err != nil {
 			return err
 		}
 		return h(w, r)
+	})
+}
+
+// parameters returns those of a URL. The error is a *fhir.Error.
+func parameters(r *http.Request) (url.Values, error) {
+	values, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		return nil, fhir.NewError(fhir.CodeValue, "", "The query string is malformed")
 	}
+	return values, nil
 }
 
 // notFound is the one answer for what does not exist, what is not the caller's and what cannot be an id.

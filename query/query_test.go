@@ -190,7 +190,9 @@ func same(a, b *httptest.ResponseRecorder) error {
 func TestEveryReadNeedsAKeyAndTheScopeRead(t *testing.T) {
 	s := newServerOn(t, nowhere)
 	for _, target := range []string{
-		"/fhir/_status/x", "/fhir/Patient/x", "/fhir/Patient/x/_history", "/fhir/Patient/x/_history/1", "/referrals/x/bundle", "/fhir/Patient", "/fhir/Unknown", "/fhir/Unknown/x", "/referrals", "/referrals/x",
+		"/fhir/_status/x", "/fhir/Patient/x", "/fhir/Patient/x/_history", "/fhir/Patient/x/_history/1", "/referrals/x/bundle",
+		"/fhir/_history", "/fhir/Patient/_history", "/fhir/Patient/x/$everything", "/fhir/ServiceRequest/x/$everything",
+		"/fhir/Patient", "/fhir/Unknown", "/fhir/Unknown/x", "/referrals", "/referrals/x",
 	} {
 		for key, want := range map[string]int{"": 401, "dev-nobody": 401, "dev-operator": 403} {
 			if got := s.get(key, target).Code; got != want {

@@ -3,6 +3,7 @@ package query
 import (
 	"context"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -14,10 +15,15 @@ import (
 	"github.com/ausbizconsulting/referral-fhir-server/shared/search"
 )
 
-// read serves the current version of a resource (FHIR R4 http.html#read, #cread).
+// read serves the current version of a resource (FHIR R4 http.html#read, #cread). ServeMux has it serve the history of a
+// type, too: /fhir/{type}/_history could be the status of a submission called _history.
 func (s *Server) read(w *fhirhttp.Response, r *http.Request) error {
 	resourceType := r.PathValue("type")
-	if err := checkType(resourceType); err != nil {
+	if r.PathValue("id") == "_history" {
+		return s.writes(w, r)
+	}
+	shape, err := readShape(r)
+	if err != nil {
 		return err
 	}
 	id, err := referral.ParseUUID(r.PathValue("id"))
@@ -33,13 +39,13 @@ func (s *Server) read(w *fhirhttp.Response, r *http.Request) error {
 	if !found {
 		return notFound()
 	}
-	return writeVersion(w, r, v)
+	return writeVersion(w, r, v, shape)
 }
 
 // vread serves one version of a resource, superseded or not (FHIR R4 http.html#vread).
 func (s *Server) vread(w *fhirhttp.Response, r *http.Request) error {
-	resourceType := r.PathValue("type")
-	if err := checkType(resourceType); err != nil {
+	shape, err := readShape(r)
+	if err != nil {
 		return err
 	}
 	id, err := referral.ParseUUID(r.PathValue("id"))
@@ -49,7 +55,7 @@ func (s *Server) vread(w *fhirhttp.Response, r *http.Request) error {
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), s.StoreTimeout)
 	defer cancel()
-	name := postgres.Version{Type: resourceType, ID: id.String(), Number: int(number)}.Name()
+	name := postgres.Version{Type: r.PathValue("type"), ID: id.String(), Number: int(number)}.Name()
 	versions, err := s.Store.Versions(ctx, w.Principal.Org, []string{name})
 	if err != nil {
 		return storeError(err)
@@ -58,11 +64,40 @@ func (s *Server) vread(w *fhirhttp.Response, r *http.Request) error {
 	if !found {
 		return notFound()
 	}
-	return writeVersion(w, r, v)
+	return writeVersion(w, r, v, shape)
+}
+
+// readShape returns how a resource is to be shown. It refuses a type that is not served, parameters that are not of a
+// read, and callers that take no JSON; but for a Binary, whose own content they may want.
+func readShape(r *http.Request) (shape, error) {
+	if r.PathValue("type") != "Binary" {
+		if err := fhirhttp.CheckAccept(r); err != nil {
+			return shape{}, err
+		}
+	}
+	if err := checkType(r.PathValue("type")); err != nil {
+		return shape{}, err
+	}
+	values, err := parameters(r)
+	if err != nil {
+		return shape{}, err
+	}
+	for name := range values {
+		if handlesStrictly(r) && !slices.Contains(formParameters(), name) {
+			return shape{}, unsupported("a read")
+		}
+	}
+	return parseResourceShape(values)
+}
+
+// unsupported refuses a parameter of what, which takes those of every answer and the known.
+func unsupported(what string, known ...string) error {
+	return fhir.NewError(fhir.CodeNotSupported, "", "A parameter is not supported; those of "+what+" are "+
+		strings.Join(slices.Concat(known, formParameters()), ", ")).WithStatus(http.StatusBadRequest)
 }
 
 // writeVersion answers with v, or says that the caller has it already or that it is a deletion.
-func writeVersion(w *fhirhttp.Response, r *http.Request, v postgres.Version) error {
+func writeVersion(w *fhirhttp.Response, r *http.Request, v postgres.Version, shape shape) error {
 	etag := etag(v)
 	w.Header().Set("ETag", etag)
 	w.Header().Set("Last-Modified", v.LastUpdated.UTC().Format(http.TimeFormat))
@@ -73,7 +108,16 @@ func writeVersion(w *fhirhttp.Response, r *http.Request, v postgres.Version) err
 		w.WriteHeader(http.StatusNotModified)
 		return nil
 	}
-	fhirhttp.Write(w, http.StatusOK, v.JSON())
+	if v.Type == "Binary" {
+		if written, err := writeBinary(w, r, v); written || err != nil {
+			return err
+		}
+	}
+	body, err := shape.resource(v)
+	if err != nil {
+		return err
+	}
+	fhirhttp.Write(w, http.StatusOK, body)
 	return nil
 }
 

@@ -3,7 +3,6 @@ package query
 import (
 	"context"
 	"net/http"
-	"strconv"
 	"strings"
 
 	"github.com/ausbizconsulting/referral-fhir-server/shared/fhirhttp"
@@ -43,7 +42,7 @@ func (s *Server) referral(w *fhirhttp.Response, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	writeJSON(w, body)
+	fhirhttp.WriteAs(w, http.StatusOK, plainJSON, body)
 	return nil
 }
 
@@ -62,13 +61,6 @@ func (s *Server) view(submission postgres.Submission) referralView {
 		view.Resources = append(view.Resources, resource)
 	}
 	return view
-}
-
-func writeJSON(w http.ResponseWriter, body []byte) {
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
-	w.WriteHeader(http.StatusOK)
-	_, _ = w.Write(body) //nolint:gosec // G705: JSON with its own content type; and the client's loss if it has gone
 }
 
 // submissionOf returns the submission of id to its sender and to the organisations it is addressed to; it is queued

@@ -68,7 +68,7 @@ func (s *Server) referrals(w *fhirhttp.Response, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	writeJSON(w, body)
+	fhirhttp.WriteAs(w, http.StatusOK, plainJSON, body)
 	return nil
 }
 

@@ -2,12 +2,15 @@ package query
 
 import (
 	"context"
+	"maps"
 	"net/http"
 	"net/url"
+	"slices"
 
 	"github.com/ausbizconsulting/referral-fhir-server/shared/fhir"
 	"github.com/ausbizconsulting/referral-fhir-server/shared/fhirhttp"
 	"github.com/ausbizconsulting/referral-fhir-server/shared/postgres"
+	"github.com/ausbizconsulting/referral-fhir-server/shared/search"
 )
 
 // search serves GET /fhir/{type} (FHIR R4 http.html#search).
@@ -37,10 +40,21 @@ func (s *Server) searchFor(w *fhirhttp.Response, r *http.Request, values url.Val
 	if err := checkType(resourceType); err != nil {
 		return err
 	}
+	shape, err := parseShape(values)
+	if err != nil {
+		return err
+	}
+	if shape.counts() {
+		return fhir.NewError(fhir.CodeNotSupported, "", "_summary=count asks for the number of matches alone, which this server does not count").
+			WithStatus(http.StatusBadRequest)
+	}
+	form := takeForm(values)
+	delete(form, "_format") // who follows a link says it again
 	q, err := parseQuery(resourceType, s.BaseURL.JoinPath("fhir/").String(), values, handlesStrictly(r))
 	if err != nil {
 		return err
 	}
+	maps.Copy(q.understood, form)
 	before, err := s.cursor(w.Principal.Org, q)
 	if err != nil {
 		return err
@@ -55,7 +69,7 @@ func (s *Server) searchFor(w *fhirhttp.Response, r *http.Request, values url.Val
 			return storeError(err)
 		}
 	}
-	body, err := s.searchset(w.Principal.Org, q, found, more)
+	body, err := s.searchset(w.Principal.Org, q, shape, found, more)
 	if err != nil {
 		return err
 	}
@@ -65,7 +79,7 @@ func (s *Server) searchFor(w *fhirhttp.Response, r *http.Request, values url.Val
 
 // searchset returns a Bundle of what fits of found. A page may have fewer entries than _count and still a next link:
 // where keys of the index collided, or at the limit of bytes.
-func (s *Server) searchset(org string, q query, found []postgres.Version, more bool) ([]byte, error) {
+func (s *Server) searchset(org string, q query, shape shape, found []postgres.Version, more bool) ([]byte, error) {
 	type link struct {
 		Relation string `json:"relation"`
 		URL      string `json:"url"`
@@ -86,6 +100,9 @@ func (s *Server) searchset(org string, q query, found []postgres.Version, more b
 			return nil, err
 		} else if !fits {
 			continue
+		}
+		if resource, err = shape.resource(v); err != nil {
+			return nil, err
 		}
 		if entries == 0 {
 			b = append(b, `,"entry":[`...)
@@ -124,8 +141,13 @@ func (q query) matches(resource []byte) (bool, error) {
 
 func (q query) storeSearch(before int64, bytes int) postgres.Search {
 	p := postgres.Search{Type: q.resourceType, IDs: q.ids, Before: before, Count: q.count, Bytes: bytes}
-	for _, c := range q.criteria {
+	lead := slices.IndexFunc(q.criteria, search.Criterion.Leads)
+	p.ByList = lead < 0
+	for i, c := range q.criteria {
 		p.Criteria = append(p.Criteria, c.Keys)
+		if i == lead {
+			p.Criteria[0], p.Criteria[i] = p.Criteria[i], p.Criteria[0]
+		}
 	}
 	return p
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/ausbizconsulting/referral-fhir-server/shared/fhir"
+	"github.com/ausbizconsulting/referral-fhir-server/shared/search"
 )
 
 func TestSearchByEachParameter(t *testing.T) {
@@ -64,6 +65,56 @@ func TestSearchByEachParameter(t *testing.T) {
 		}
 	}
 }
+
+// TestSearchByCodesAndReferences has what a recipient filters its work by: codes in each of their forms, and references.
+func TestSearchByCodesAndReferences(t *testing.T) {
+	t.Parallel()
+	s := newServer(t)
+	settlement := s.settlement(1)
+	order := &settlement.Resources[1]
+	content := `"status":"active","intent":"order","priority":"urgent","category":[{"coding":[{"system":"http://example.org/c","code":"path"},{"code":"local"}]}],` +
+		`"requisition":{"system":"http://example.org/g","value":"G-1"},"requester":{"reference":"PractitionerRole/` + requester + `"}`
+	resource, err := fhir.Parse([]byte(`{"resourceType":"ServiceRequest",`+content+`}`), "ServiceRequest", fhir.Limits{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	order.Content, order.Keys = content, search.Index(resource, func(reference string) string { return reference })
+	s.settle(settlement)
+	s.settle(s.settlement(2))
+	for query, want := range map[string]int{
+		"status=active&priority=urgent":            1,
+		"priority=urgent":                          1,
+		"priority=routine":                         0,
+		"priority=routine,urgent":                  1,
+		"priority=|urgent":                         1,
+		"priority=http://example.org/c|urgent":     0,
+		"category=path":                            1,
+		"category=http://example.org/c|path":       1,
+		"category=|path":                           0,
+		"category=|local":                          1,
+		"category=http://example.org/c|local":      0,
+		"requisition=http://example.org/g|G-1":     1,
+		"requisition=G-2":                          0,
+		"requisition=G-1&priority=urgent":          1,
+		"priority=routine&requisition=G-1":         0,
+		"requester=PractitionerRole/" + requester:  1,
+		"requester=" + requester:                   1,
+		"requester=Practitioner/" + requester:      0,
+		"category=path&requester=" + requester:     1,
+		"category=imaging&requester=" + requester:  0,
+		"performer=" + requester:                   0,
+		"requester=" + requester + "&patient=none": 0,
+	} {
+		if got := ids(t, parse(t, s.get("dev-sender", "/fhir/ServiceRequest?"+escape(query)))); len(got) != want {
+			t.Errorf("%s: got %v, want %d", query, got, want)
+		}
+		if got := ids(t, parse(t, s.get("dev-other", "/fhir/ServiceRequest?"+escape(query)))); len(got) != 0 {
+			t.Errorf("%s by another organisation: got %v", query, got)
+		}
+	}
+}
+
+const requester = "0199a000-0000-7000-8000-000000000001"
 
 func TestSearchConfirmsOnTheResource(t *testing.T) {
 	t.Parallel()

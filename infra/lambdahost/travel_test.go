@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -139,10 +140,11 @@ func TestHTTPCases(t *testing.T) {
 	}
 }
 
-// relocated changes the base of status URLs to the one in testdata/http.
+// relocated makes of an answer what it is at the address of testdata/http, which is reached without TLS.
 type relocated struct{ http.ResponseWriter }
 
 func (w *relocated) WriteHeader(status int) {
+	w.Header().Del("Strict-Transport-Security")
 	if location := w.Header().Get("Content-Location"); location != "" {
 		w.Header().Set("Content-Location", strings.Replace(location, baseURL, "https://referrals.example", 1))
 	}
@@ -211,10 +213,12 @@ func TestOnlyGarbageIsReported(t *testing.T) {
 	}
 }
 
-// TestAwayIsSaidByTheFunction: with queue and store away the functions start, and tell their callers.
+// TestAwayIsSaidByTheFunction: with queue and store away the functions start, and tell their callers, pages of other
+// origins too.
 func TestAwayIsSaidByTheFunction(t *testing.T) {
 	s := newStack(t)
-	s.env = append(s.env, "AWS_ENDPOINT_URL_SQS=http://127.0.0.1:1", "AWS_MAX_ATTEMPTS=1", "DATABASE_URL=postgres://nobody@127.0.0.1:1/none")
+	s.env = append(s.env, "AWS_ENDPOINT_URL_SQS=http://127.0.0.1:1", "AWS_MAX_ATTEMPTS=1", "DATABASE_URL=postgres://nobody@127.0.0.1:1/none",
+		"REFERRAL_CORS_ORIGINS=https://app.example.org")
 	for function, r := range map[string]struct {
 		method, target string
 		body           []byte
@@ -231,6 +235,14 @@ func TestAwayIsSaidByTheFunction(t *testing.T) {
 		}
 		if w := do(t, handler, "GET", "/health/live", nil); w.Code != http.StatusOK {
 			t.Errorf("%s: got %d %s, want live", function, w.Code, w.Body)
+		}
+		preflight := httptest.NewRequest(http.MethodOptions, r.target, http.NoBody)
+		preflight.Header.Set("Origin", "https://app.example.org")
+		preflight.Header.Set("Access-Control-Request-Method", r.method)
+		w := httptest.NewRecorder()
+		handler.ServeHTTP(w, preflight)
+		if got := w.Header().Get("Access-Control-Allow-Origin"); w.Code != http.StatusNoContent || got != "https://app.example.org" {
+			t.Errorf("%s: got %d, allowed %q from a preflight; want 204 and the origin", function, w.Code, got)
 		}
 	}
 }

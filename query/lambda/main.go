@@ -17,7 +17,7 @@ import (
 func main() { awslambda.Main("query", start) }
 
 func start(_ context.Context, v *env.Settings) (any, error) {
-	baseURL, storeURL, connections := v.BaseURL(), v.StoreURL(), v.StoreConnections(env.FunctionStoreConnections)
+	baseURL, store, cors := v.BaseURL(), awslambda.Store(v, postgres.RoleQuery), fhirhttp.CORSFromSettings(v)
 	c := query.Config{
 		Authenticate: awslambda.Clients(v, baseURL).Authenticate, Keys: awslambda.Keys(v),
 		BaseURL: baseURL, HTTP: fhirhttp.Server{Log: awslambda.Log(v, os.Stderr)},
@@ -25,13 +25,9 @@ func start(_ context.Context, v *env.Settings) (any, error) {
 	if err := v.Err(); err != nil {
 		return nil, err
 	}
-	store, err := postgres.Open(postgres.Config{URL: storeURL, Role: postgres.RoleQuery, MaxConns: int32(connections)})
-	if err != nil {
-		return nil, err
-	}
 	c.Store, c.Await = store, store.Await
 	mux := http.NewServeMux()
 	query.New(c).Register(mux)
 	fhirhttp.RegisterHealth(mux, fhirhttp.Parts{"store": store.Ready})
-	return awslambda.Handle(c.HTTP.Routes(mux)), nil
+	return awslambda.Handle(cors.Handler(c.HTTP.Routes(mux))), nil
 }

@@ -57,6 +57,7 @@ func compiled(tb testing.TB, location string) map[string]string {
 			tb.Fatal(err)
 		}
 		maps.Copy(made, schemas)
+		made["elements.txt"] = definitions.Elements()
 	}
 	files := map[string]string{}
 	for name, content := range made {

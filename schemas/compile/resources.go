@@ -70,6 +70,7 @@ type elementDefinition struct {
 	ContentReference string        `json:"contentReference"`
 	Type             []elementType `json:"type"`
 	MaxLength        int           `json:"maxLength"`
+	IsSummary        bool          `json:"isSummary"`
 	Binding          struct {
 		Strength string `json:"strength"`
 		ValueSet string `json:"valueSet"`

@@ -28,6 +28,7 @@ const (
 	CodeInvariant     Code = "invariant"
 	CodeSecurity      Code = "security"
 	CodeLogin         Code = "login"
+	CodeExpired       Code = "expired"
 	CodeForbidden     Code = "forbidden"
 	CodeNotSupported  Code = "not-supported"
 	CodeDuplicate     Code = "duplicate"

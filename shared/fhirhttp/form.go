@@ -11,9 +11,9 @@ import (
 )
 
 // ReadForm returns the parameters of a search by POST (FHIR R4 http.html#search), those of the URL among them. limit
-// is in bytes of the body. Errors are *fhir.Error: 413 beyond the limit, 415 for another type or encoding, 400 for
+// is in bytes of the body. What they say of the form of the answer w obeys. Errors are *fhir.Error: 413 beyond the limit, 415 for another type or encoding, 400 for
 // what is malformed and 406 for a _format that is not JSON.
-func ReadForm(w http.ResponseWriter, r *http.Request, limit int64) (url.Values, error) {
+func ReadForm(w *Response, r *http.Request, limit int64) (url.Values, error) {
 	media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if err != nil || media != "application/x-www-form-urlencoded" || r.Header.Get("Content-Encoding") != "" {
 		return nil, fhir.NewError(fhir.CodeNotSupported, "", "Content-Type is application/x-www-form-urlencoded, without Content-Encoding").
@@ -26,6 +26,6 @@ func ReadForm(w http.ResponseWriter, r *http.Request, limit int64) (url.Values, 
 		}
 		return nil, fhir.NewError(fhir.CodeValue, "", "The parameters are malformed")
 	}
-	format := &http.Request{Header: r.Header, URL: &url.URL{RawQuery: r.Form.Encode()}}
-	return r.Form, CheckAccept(format)
+	w.form = formOf(r.Header, r.Form)
+	return r.Form, w.form.check()
 }

@@ -14,7 +14,7 @@ import (
 	"log/slog"
 	"net/http"
 	"regexp"
-	"strconv"
+	"strings"
 	"time"
 
 	"github.com/ausbizconsulting/referral-fhir-server/shared/fhir"
@@ -29,6 +29,7 @@ type Response struct {
 	Principal  principal.Principal
 	Submission string // submission id, once known
 	status     int
+	form       form
 }
 
 // WriteHeader records the status for the log line.
@@ -63,13 +64,9 @@ func (s Server) Handle(route string, h Handler) http.Handler {
 	}
 	return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		start := time.Now()
-		w := &Response{ResponseWriter: rw, RequestID: requestID(r)}
-		header := w.Header()
-		header.Set("X-Request-ID", w.RequestID)
-		header.Set("X-Content-Type-Options", "nosniff")
-		header.Set("Cache-Control", "no-store")
-		header.Set("Content-Security-Policy", "default-src 'none'; sandbox")
-		header.Set("Referrer-Policy", "no-referrer")
+		w := &Response{ResponseWriter: rw, RequestID: requestID(r), form: formOf(r.Header, r.URL.Query())}
+		w.Header().Set("X-Request-ID", w.RequestID)
+		protect(w.Header(), r)
 		err := recovered(h, w, r)
 		if err != nil && w.status == 0 {
 			writeError(w, err)
@@ -121,15 +118,22 @@ func requestID(r *http.Request) string {
 	return hex.EncodeToString(b[:])
 }
 
-// MediaType is the type of every FHIR body (FHIR R4 http.html#mime-type).
-const MediaType = "application/fhir+json; charset=utf-8"
+// protect sets the headers that keep an answer from being kept, framed, guessed at or run by a browser. Over plain HTTP
+// there is no Strict-Transport-Security (RFC 6797 §7.2); a proxy in front says that its side was not plain.
+func protect(header http.Header, r *http.Request) {
+	header.Set("X-Content-Type-Options", "nosniff")
+	header.Set("Cache-Control", "no-store")
+	header.Set("Content-Security-Policy", "default-src 'none'; sandbox")
+	header.Set("Referrer-Policy", "no-referrer")
+	if r.TLS != nil || strings.EqualFold(r.Header.Get("X-Forwarded-Proto"), "https") {
+		header.Set("Strict-Transport-Security", "max-age=31536000")
+	}
+}
 
-// Write sends a FHIR resource.
-func Write(w *Response, status int, body []byte) {
-	w.Header().Set("Content-Type", MediaType)
-	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
-	w.WriteHeader(status)
-	_, _ = w.Write(body) // the client's loss if it has gone
+// challenger is the cause of a refusal that says by what a caller could be known (RFC 9110 §11.6.1).
+type challenger interface {
+	error
+	Challenge() string
 }
 
 func writeError(w *Response, err error) {
@@ -151,7 +155,11 @@ func writeError(w *Response, err error) {
 		}
 	}
 	if status == http.StatusUnauthorized {
-		w.Header().Set("WWW-Authenticate", `ApiKey header="x-api-key"`)
+		challenge := `ApiKey header="x-api-key"`
+		if c, ok := errors.AsType[challenger](err); ok {
+			challenge = c.Challenge()
+		}
+		w.Header().Set("WWW-Authenticate", challenge)
 	}
 	Write(w, status, fhir.Outcome(issues))
 }

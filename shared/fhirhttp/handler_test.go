@@ -152,6 +152,11 @@ func TestAbortPasses(t *testing.T) {
 	serve(t, func(*fhirhttp.Response, *http.Request) error { panic(http.ErrAbortHandler) }, get())
 }
 
+// challenge is a cause that says how to be known.
+type challenge struct{ error }
+
+func (challenge) Challenge() string { return "Bearer" }
+
 func TestErrors(t *testing.T) {
 	for _, test := range []struct {
 		name   string
@@ -166,6 +171,7 @@ func TestErrors(t *testing.T) {
 		{"wrapped", fmt.Errorf("insert: %w", fhir.NewError(fhir.CodeConflict, "", "in use")), 409, []string{"error conflict"}, nil},
 		{"throttled", fhir.NewError(fhir.CodeThrottled, "", "slower"), 429, []string{"error throttled"}, map[string]string{"Retry-After": "5"}},
 		{"login", fhir.NewError(fhir.CodeLogin, "", "who?"), 401, []string{"error login"}, map[string]string{"WWW-Authenticate": `ApiKey header="x-api-key"`}},
+		{"expired", fhir.NewError(fhir.CodeExpired, "", "again").WithCause(challenge{errors.New("cause")}), 401, []string{"error expired"}, map[string]string{"WWW-Authenticate": "Bearer"}},
 		{
 			"failing first", &fhir.Error{Issues: []fhir.Issue{
 				{Severity: fhir.SeverityWarning, Code: fhir.CodeValue}, {Severity: fhir.SeverityError, Code: fhir.CodeRequired},

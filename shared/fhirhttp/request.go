@@ -8,7 +8,6 @@ import (
 	"io"
 	"mime"
 	"net/http"
-	"strconv"
 	"strings"
 
 	"github.com/ausbizconsulting/referral-fhir-server/shared/fhir"
@@ -109,31 +108,4 @@ func contentType(r *http.Request) (string, error) {
 		return "", unsupported
 	}
 	return media, nil
-}
-
-// CheckAccept returns a 406 *fhir.Error when the caller takes no JSON: by _format, which wins (FHIR R4
-// http.html#parameters), or by Accept.
-func CheckAccept(r *http.Request) error {
-	accept := r.Header.Values("Accept")
-	if format := r.URL.Query().Get("_format"); format != "" {
-		accept = []string{strings.ReplaceAll(format, " ", "+")} // an unescaped + arrives as a space
-	}
-	list := strings.Join(accept, ",")
-	if list == "" {
-		return nil
-	}
-	for part := range strings.SplitSeq(list, ",") {
-		media, parameters, err := mime.ParseMediaType(part)
-		if err != nil {
-			continue
-		}
-		if q, err := strconv.ParseFloat(parameters["q"], 64); err == nil && q == 0 {
-			continue // RFC 9110 §12.4.2: not acceptable
-		}
-		switch media {
-		case "*/*", "application/*", "application/fhir+json", "application/json", "json", "text/json":
-			return nil
-		}
-	}
-	return fhir.NewError(fhir.CodeNotSupported, "", "Only JSON is served: application/fhir+json").WithStatus(http.StatusNotAcceptable)
 }

@@ -13,6 +13,11 @@ import (
 	"github.com/ausbizconsulting/referral-fhir-server/shared/fhir"
 )
 
+// Mux is what routes are added to: an http.ServeMux.
+type Mux interface {
+	Handle(pattern string, handler http.Handler)
+}
+
 // Routes returns mux with an answer for what it does not match: 405 with Allow where the path is served for other
 // methods, 404 elsewhere, also for paths that http.ServeMux would redirect, such as //fhir and /fhir/../fhir. Nothing
 // may be registered under "/" before.
@@ -64,8 +69,8 @@ const readyTimeout = 2 * time.Second
 // RegisterHealth adds GET /health/live, which is 200 while the process runs, and GET /health/ready, which is 200
 // when all parts work and 503 otherwise, with each part's state as JSON.
 func RegisterHealth(mux *http.ServeMux, parts Parts) {
-	mux.HandleFunc("GET /health/live", func(w http.ResponseWriter, _ *http.Request) {
-		writeHealth(w, http.StatusOK, map[string]string{"status": "live"})
+	mux.HandleFunc("GET /health/live", func(w http.ResponseWriter, r *http.Request) {
+		writeHealth(w, r, http.StatusOK, map[string]string{"status": "live"})
 	})
 	mux.HandleFunc("GET /health/ready", func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := context.WithTimeout(r.Context(), readyTimeout)
@@ -85,13 +90,13 @@ func RegisterHealth(mux *http.ServeMux, parts Parts) {
 			})
 		}
 		wg.Wait()
-		writeHealth(w, status, states)
+		writeHealth(w, r, status, states)
 	})
 }
 
-func writeHealth(w http.ResponseWriter, status int, states map[string]string) {
+func writeHealth(w http.ResponseWriter, r *http.Request, status int, states map[string]string) {
+	protect(w.Header(), r)
 	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(status)
 	_ = json.NewEncoder(w).Encode(states) // the client's loss if it has gone
 }

@@ -14,6 +14,7 @@ var statuses = map[fhir.Code]int{
 	fhir.CodeValue:        http.StatusBadRequest,
 	fhir.CodeTooCostly:    http.StatusBadRequest,
 	fhir.CodeLogin:        http.StatusUnauthorized,
+	fhir.CodeExpired:      http.StatusUnauthorized,
 	fhir.CodeSecurity:     http.StatusUnprocessableEntity,
 	fhir.CodeForbidden:    http.StatusForbidden,
 	fhir.CodeNotFound:     http.StatusNotFound,

@@ -13,7 +13,7 @@ import (
 // Reduce makes of an error of the driver one of the package.
 var Reduce = reduce
 
-// The statements of Read, Submission, Versions, History, Standing and Original; SQL is that of Search.
+// The statements of Read, Submission, Versions, History, Standing, Original, Writes and Everything; SQL is that of Search.
 const (
 	ReadSQL          = readSQL
 	SubmissionSQL    = submissionSQL
@@ -22,6 +22,8 @@ const (
 	HistorySQL       = historySQL
 	PaceSQL          = paceSQL
 	OriginalSQL      = originalSQL
+	WritesSQL        = writesSQL
+	EverythingSQL    = everythingSQL
 )
 
 func (s Search) SQL(org string) (string, []any) { return s.sql(org) }

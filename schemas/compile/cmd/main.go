@@ -53,6 +53,7 @@ func run(out string, locations, with []string) error {
 	if err != nil {
 		return err
 	}
+	schemas["elements.txt"] = definitions.Elements()
 	if err := write(filepath.Join(out, "r4"), schemas); err != nil {
 		return err
 	}
