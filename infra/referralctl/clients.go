@@ -54,10 +54,12 @@ type addClientCommand struct {
 	Name        string   `arg:"" help:"The client's name in the registry, such as reception."`
 	Org         string   `required:"" placeholder:"HPI-O" help:"Its organisation, or operator."`
 	Scopes      []string `required:"" placeholder:"SCOPE" help:"submit, read, fill; of the operator operate, audit."`
-	NoKey       bool     `help:"It is known by a certificate alone."`
+	NoKey       bool     `help:"It is known by certificates or tokens alone."`
 	NASH        bool     `name:"nash" help:"It is known by any NASH certificate of its organisation."`
 	Certificate []string `placeholder:"FILE" type:"existingfile" help:"It is known by this very certificate (PEM)."`
 	SubjectOf   []string `placeholder:"FILE" type:"existingfile" help:"It is known by certificates with the subject and issuer of this one (PEM)."`
+	TokenIssuer string   `placeholder:"URL" help:"It is known by bearer tokens of this issuer for --token-client; without it, for its organisation (REFERRAL_TOKEN_ORG_CLAIM)."`
+	TokenClient string   `placeholder:"ID" help:"Its client id at --token-issuer."`
 	CIDRs       []string `name:"cidrs" placeholder:"RANGE" help:"Where it calls from, such as 203.0.113.0/24; by default anywhere."`
 	RPS         float64  `name:"rps" placeholder:"N" help:"Requests a second in the long run; by default unlimited."`
 	Burst       int      `placeholder:"N" help:"Requests at once, where there is --rps."`
@@ -86,6 +88,12 @@ func (c *addClientCommand) Run(s *streams) error {
 	}
 	if client.Certificates, err = c.certificates(); err != nil {
 		return err
+	}
+	if c.TokenIssuer == "" && c.TokenClient != "" {
+		return usageError{errors.New("--token-client is a client of --token-issuer")}
+	}
+	if c.TokenIssuer != "" {
+		client.Tokens = []principal.Token{{Issuer: c.TokenIssuer, Client: c.TokenClient, OrgClaim: c.TokenClient == ""}}
 	}
 	key := ""
 	if !c.NoKey {

@@ -32,7 +32,7 @@ func (c *rotateClientCommand) Run(s *streams) error {
 	end := inWholeSeconds(now.Add(c.Grace))
 	var keys []principal.Key
 	for _, key := range client.Keys {
-		if c.Grace == 0 || !key.Expires.IsZero() && !now.Before(key.Expires) {
+		if c.Grace == 0 || !key.Live(now) {
 			continue
 		}
 		if key.Expires.IsZero() || end.Before(key.Expires) {

@@ -37,9 +37,9 @@ func (c *listClientsCommand) Run(s *streams) error {
 func knownBy(c *principal.Client) string {
 	var ways []string
 	for _, key := range c.Keys {
-		way := "key " + cmp.Or(key.ID, key.Digest[:8]+"…")
+		way := "key " + key.Label()
 		if !key.Expires.IsZero() {
-			way += map[bool]string{true: " until ", false: " ended "}[time.Now().Before(key.Expires)] + key.Expires.Format(time.DateOnly)
+			way += map[bool]string{true: " until ", false: " ended "}[key.Live(time.Now())] + key.Expires.Format(time.DateOnly)
 		}
 		ways = append(ways, way)
 	}
@@ -51,6 +51,14 @@ func knownBy(c *principal.Client) string {
 			ways = append(ways, "subject "+certificate.Subject)
 		default:
 			ways = append(ways, "thumbprint "+certificate.SHA256[:8]+"…")
+		}
+	}
+	for _, token := range c.Tokens {
+		switch {
+		case token.OrgClaim:
+			ways = append(ways, "tokens of "+token.Issuer+" for its organisation")
+		default:
+			ways = append(ways, "tokens of "+token.Issuer+" for "+token.Client)
 		}
 	}
 	return strings.Join(ways, "; ")

@@ -129,6 +129,19 @@ func TestRegistryChangedMeanwhile(t *testing.T) {
 	}
 }
 
+func TestClientsByToken(t *testing.T) {
+	settings(t)
+	file := filepath.Join(t.TempDir(), "clients.json")
+	add := []string{"--org", "8003621566684455", "--scopes", "read", "--no-key", "--token-issuer", "https://issuer.example"}
+	edit(t, file, slices.Concat([]string{"add", "application", "--token-client", "app-1"}, add)...)
+	edit(t, file, slices.Concat([]string{"add", "any"}, add)...)
+	list := referralctl(t, "", "clients", "list", "--registry", file)
+	list.want(t, 0, "tokens of https://issuer.example for app-1", "")
+	list.want(t, 0, "tokens of https://issuer.example for its organisation", "")
+	referralctl(t, "", "clients", "add", "other", "--org", "8003621566684455", "--scopes", "read", "--token-client", "app-2", "--registry", file).
+		want(t, exitUsage, "", "--token-issuer")
+}
+
 // TestClientsByCertificate: a client with the files of certs is known as its options say.
 func TestClientsByCertificate(t *testing.T) {
 	settings(t)

@@ -26,6 +26,17 @@ type Key struct {
 	Expires time.Time `json:"expires,omitzero"` // from when on it is not known any more; zero: never
 }
 
+// Live tells whether k has not expired at now.
+func (k Key) Live(now time.Time) bool { return k.Expires.IsZero() || now.Before(k.Expires) }
+
+// Label is how people name k: by its ID, or else by the beginning of its digest, as the registry has it.
+func (k Key) Label() string {
+	if k.ID != "" {
+		return k.ID
+	}
+	return strings.TrimPrefix(k.Digest, peppered)[:8] + "…"
+}
+
 var (
 	environmentPattern = regexp.MustCompile(`^[a-z0-9]{1,16}$`)
 	keyPattern         = regexp.MustCompile(`^rk_[a-z0-9]{1,16}_[a-z0-9]{8}_[A-Za-z0-9_-]{43}_[0-9a-f]{8}$`)

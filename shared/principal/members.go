@@ -72,7 +72,7 @@ func (r *Registry) readKeys(n node, c *Client, now time.Time) error {
 		if err != nil {
 			return err
 		}
-		if key.Expires.IsZero() || now.Before(key.Expires) {
+		if key.Live(now) {
 			live++
 		}
 		if live > 2 {
@@ -91,7 +91,7 @@ func (r *Registry) readKeys(n node, c *Client, now time.Time) error {
 		case taken:
 			return element.wrong("is there already")
 		}
-		known[sum] = liveKey{c, key.Expires}
+		known[sum] = heldKey{c, key}
 		c.Keys = append(c.Keys, key)
 	}
 	return nil
@@ -183,6 +183,45 @@ func readCertificate(n node) (c Certificate, err error) {
 	}
 	c.NASH, err = m["nash"].flag()
 	return c, err
+}
+
+// readTokens reads the tokens of c, each in one of the forms.
+func (r *Registry) readTokens(n node, c *Client) error {
+	elements, err := n.elements()
+	if err != nil {
+		return err
+	}
+	for _, element := range elements {
+		m, err := element.members("issuer", "|", "client", "orgClaim")
+		if err != nil {
+			return err
+		}
+		var t Token
+		if t.Issuer, err = m["issuer"].text(); err != nil {
+			return err
+		}
+		if t.Client, err = m["client"].text(); err != nil {
+			return err
+		}
+		if t.OrgClaim, err = m["orgClaim"].flag(); err != nil {
+			return err
+		}
+		holder := tokenHolder{issuer: t.Issuer, client: t.Client}
+		switch {
+		case t.OrgClaim == (t.Client != ""):
+			return element.wrong("needs one of client and orgClaim")
+		case t.OrgClaim && c.Org == operator:
+			return element.wrong("cannot be the operator's, which has no HPI-O")
+		case t.OrgClaim:
+			holder.org = c.Org
+		}
+		if r.tokens[holder] != nil {
+			return element.wrong("is a client's already")
+		}
+		r.tokens[holder] = c
+		c.Tokens = append(c.Tokens, t)
+	}
+	return nil
 }
 
 func parseDigest(text string) (sum digest, ok bool) {

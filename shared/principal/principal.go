@@ -1,9 +1,10 @@
 // Package principal says who is calling: an organisation, a client of it and what that client may do.
 //
 // It promises that a caller is known only by what it proved: an API key, of which a registry holds digests, the client
-// certificate of the connection, or both of one organisation. A header never stands for a certificate. The registry
-// and the lists of revoked certificates are read again while the server runs; a wrong one never replaces a good one.
-// Development clients work nowhere but on loopback.
+// certificate of the connection, both of one organisation, or a bearer token that an issuer has signed for this server.
+// A header never stands for a certificate. The registry, the lists of revoked certificates and issuers' keys are read
+// again while the server runs; a wrong one never replaces a good one. Development clients work nowhere but on loopback.
+// Nothing of a key or token is in errors or logs.
 //
 // It leaves to its users that the connection is TLS, or to AWS where API Gateway ends it, to the hosts that limits are
 // kept, and to the store what a principal may see.

@@ -17,6 +17,7 @@ type Client struct {
 	Name         string         `json:"client"` // unique in the registry
 	Keys         []Key          `json:"keys,omitempty"`
 	Certificates []Certificate  `json:"certificates,omitempty"`
+	Tokens       []Token        `json:"tokens,omitempty"`
 	Scopes       []Scope        `json:"scopes"`
 	CIDRs        []netip.Prefix `json:"cidrs,omitempty"` // where it calls from; none: anywhere
 	Rate         *Rate          `json:"rate,omitempty"`  // nil: unlimited
@@ -41,23 +42,35 @@ type Certificate struct {
 	NASH bool `json:"nash,omitempty"`
 }
 
+// Token is what a registry knows of a client's bearer tokens: who issues them, and one of two forms.
+type Token struct {
+	Issuer string `json:"issuer"` // as the claim iss has it
+	// Client is the client's id at the issuer.
+	Client string `json:"client,omitempty"`
+	// OrgClaim is for tokens of whatever client that name the client's organisation in the claim of the settings. One
+	// client of an organisation may have it for an issuer.
+	OrgClaim bool `json:"orgClaim,omitempty"`
+}
+
 // Registry is the clients of one document. It is immutable and safe for concurrent use.
 type Registry struct {
 	clients     []Client
-	keys        map[digest]liveKey // by SHA-256
-	peppered    map[digest]liveKey // by HMAC-SHA256
+	keys        map[digest]heldKey // by SHA-256
+	peppered    map[digest]heldKey // by HMAC-SHA256
 	thumbprints map[digest]*Client
 	subjects    map[subject]*Client
 	nash        map[string]*Client // by HPI-O
+	tokens      map[tokenHolder]*Client
 }
 
 type (
 	digest  = [sha256.Size]byte
-	liveKey struct {
-		client  *Client
-		expires time.Time
+	heldKey struct {
+		client *Client
+		Key
 	}
-	subject struct{ subject, issuer string }
+	subject     struct{ subject, issuer string }
+	tokenHolder struct{ issuer, client, org string } // client or org is empty
 )
 
 // Clients returns the clients in their order, for their editor. The slices within are the registry's.
@@ -75,16 +88,18 @@ func FormatRegistry(clients []Client) ([]byte, error) {
 //	  "org": "8003621566684455", "client": "reception", "scopes": ["submit", "read"],
 //	  "keys": ["<SHA-256 of an API key, in hexadecimal>", {"digest": "hmac:<HMAC-SHA256>", "id": "…", "expires": "2027-01-31T00:00:00Z"}],
 //	  "certificates": [{"sha256": "<thumbprint>"}, {"subject": "CN=…,O=…", "issuer": "CN=…"}, {"nash": true}],
+//	  "tokens": [{"issuer": "https://…", "client": "<client id>"}, {"issuer": "https://…", "orgClaim": true}],
 //	  "cidrs": ["203.0.113.0/24"], "rate": {"rps": 10, "burst": 20}, "quota": 10000, "suspended": false
 //	}]}
 //
-// org, client, scopes and one of keys and certificates must be there. A client has at most two keys that are live at
-// now, for the time in which they change; each key, thumbprint and subject is one client's. Errors name line, column
+// org, client, scopes and one of keys, certificates and tokens must be there. A client has at most two keys that are
+// live at now, for the time in which they change; each key, thumbprint, subject and holder of tokens is one client's. Errors name line, column
 // and path, never what stands there.
 func ParseRegistry(document []byte, now time.Time) (*Registry, error) {
 	r := &Registry{
-		keys: map[digest]liveKey{}, peppered: map[digest]liveKey{},
+		keys: map[digest]heldKey{}, peppered: map[digest]heldKey{},
 		thumbprints: map[digest]*Client{}, subjects: map[subject]*Client{}, nash: map[string]*Client{},
+		tokens: map[tokenHolder]*Client{},
 	}
 	if err := r.parse(document, now); err != nil {
 		return nil, err
@@ -131,7 +146,7 @@ const operator = "operator"
 
 // client reads n into c and makes it known.
 func (r *Registry) client(n node, c *Client, now time.Time) error {
-	m, err := n.members("org", "client", "scopes", "|", "keys", "certificates", "cidrs", "rate", "quota", "suspended")
+	m, err := n.members("org", "client", "scopes", "|", "keys", "certificates", "tokens", "cidrs", "rate", "quota", "suspended")
 	if err != nil {
 		return err
 	}
@@ -153,8 +168,8 @@ func (r *Registry) client(n node, c *Client, now time.Time) error {
 	if c.Quota, err = m["quota"].count(); err != nil {
 		return err
 	}
-	if m["keys"].Value == nil && m["certificates"].Value == nil {
-		return n.wrong("has neither keys nor certificates, by which it could be known")
+	if m["keys"].Value == nil && m["certificates"].Value == nil && m["tokens"].Value == nil {
+		return n.wrong("has neither keys nor certificates nor tokens, by which it could be known")
 	}
 	for _, read := range []func() error{
 		func() error { return c.readScopes(m["scopes"]) },
@@ -162,6 +177,7 @@ func (r *Registry) client(n node, c *Client, now time.Time) error {
 		func() error { return c.readRate(m["rate"]) },
 		func() error { return r.readKeys(m["keys"], c, now) },
 		func() error { return r.readCertificates(m["certificates"], c) },
+		func() error { return r.readTokens(m["tokens"], c) },
 	} {
 		if err := read(); err != nil {
 			return err

@@ -52,6 +52,9 @@ func TestParseRegistry(t *testing.T) {
 		Certificates: []principal.Certificate{
 			{SHA256: strings.Repeat("AB:", 31) + "AB"}, {Subject: `CN=gateway,O=Clinic\, East`, Issuer: "CN=Clinic CA"}, {NASH: true},
 		},
+		Tokens: []principal.Token{
+			{Issuer: "https://issuer.example/v2.0", Client: "app-1"}, {Issuer: "https://issuer.example/v2.0", OrgClaim: true},
+		},
 		CIDRs: []netip.Prefix{netip.MustParsePrefix("203.0.113.0/24"), netip.MustParsePrefix("2001:db8::/32")},
 		Rate:  &principal.Rate{RPS: 0.5, Burst: 20}, Quota: 10000, Suspended: true,
 	}, {
@@ -96,7 +99,7 @@ func TestWrongRegistries(t *testing.T) {
 		"operator reads":   {document(withKey("operator", "one", "a")), "clients[0].scopes[0]"},
 		"capital name":     {document(withKey(sender, "Zqx", "a")), "clients[0].client"},
 		"same name":        {document(good, withKey(sender, "one", "b")), "clients[1].client"},
-		"neither":          {document(client(sender, "one", `"quota": 1`)), "clients[0] has neither keys nor certificates"},
+		"neither":          {document(client(sender, "one", `"quota": 1`)), "clients[0] has neither keys nor certificates nor tokens"},
 		"no key":           {document(client(sender, "one", `"keys": []`)), "empty"},
 		"key no string":    {document(client(sender, "one", `"keys": [1]`)), "clients[0].keys[0] is not an object"},
 		"empty key":        {document(withKey(sender, "one", "")), "clients[0].keys[0] is the digest of an empty"},
@@ -120,6 +123,15 @@ func TestWrongRegistries(t *testing.T) {
 		"nash twice":       {document(client(sender, "one", `"certificates": [{"nash": true}]`), client(sender, "two", `"certificates": [{"nash": true}]`)), "clients[1].certificates[0] is a client's already"},
 		"operator's NASH":  {document(`{"org": "operator", "client": "one", "scopes": ["audit"], "certificates": [{"nash": true}]}`), "clients[0].certificates[0] cannot be the operator's"},
 		"subject's client": {document(client(sender, "one", `"certificates": [{"subject": "CN=a", "issuer": "CN=b"}, {"subject": "CN=a", "issuer": "CN=b"}]`)), "clients[0].certificates[1] is a client's already"},
+		"no token issuer":  {document(client(sender, "one", `"tokens": [{"client": "zqx"}]`)), "clients[0].tokens[0] lacks issuer"},
+		"empty issuer":     {document(client(sender, "one", `"tokens": [{"issuer": "", "client": "zqx"}]`)), "empty"},
+		"issuer alone":     {document(client(sender, "one", `"tokens": [{"issuer": "zqx"}]`)), "clients[0].tokens[0] needs one of client and orgClaim"},
+		"both of tokens":   {document(client(sender, "one", `"tokens": [{"issuer": "zqx", "client": "zqx", "orgClaim": true}]`)), "clients[0].tokens[0] needs one of"},
+		"client no string": {document(client(sender, "one", `"tokens": [{"issuer": "zqx", "client": 1}]`)), "clients[0].tokens[0].client is not a string"},
+		"claim no flag":    {document(client(sender, "one", `"tokens": [{"issuer": "zqx", "orgClaim": "zqx"}]`)), "clients[0].tokens[0].orgClaim is neither"},
+		"operator's claim": {document(`{"org": "operator", "client": "one", "scopes": ["audit"], "tokens": [{"issuer": "zqx", "orgClaim": true}]}`), "clients[0].tokens[0] cannot be the operator's"},
+		"token's client":   {document(client(sender, "one", `"tokens": [{"issuer": "zqx", "client": "zqx"}]`), client(other, "two", `"tokens": [{"issuer": "zqx", "client": "zqx"}]`)), "clients[1].tokens[0] is a client's already"},
+		"claim twice":      {document(client(sender, "one", `"tokens": [{"issuer": "zqx", "orgClaim": true}]`), client(sender, "two", `"tokens": [{"issuer": "zqx", "orgClaim": true}]`)), "clients[1].tokens[0] is a client's already"},
 	} {
 		if _, err := principal.ParseRegistry([]byte(test.document), now); err == nil || !strings.Contains(err.Error(), test.want) || !strings.Contains(err.Error(), "line ") {
 			t.Errorf("%s: got %v, want it to say %q and a line", name, err, test.want)
@@ -136,7 +148,7 @@ func FuzzParseRegistry(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Add(text)
-	f.Add([]byte(document(withKey(sender, "one", "a"), client(other, "two", `"certificates": [{"nash": true}]`))))
+	f.Add([]byte(document(withKey(sender, "one", "a"), client(other, "two", `"certificates": [{"nash": true}], "tokens": [{"issuer": "https://a", "client": "b"}]`))))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		registry, err := principal.ParseRegistry(text, now)
 		if err != nil {

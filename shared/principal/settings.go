@@ -12,7 +12,8 @@ import (
 )
 
 // FromSettings opens the Authenticator that the variables ask for, which all hosts have alike: REFERRAL_CLIENTS or, where
-// that is not set, the registry fallback ("" reports it), REFERRAL_AUTH and what keys and certificates are held against.
+// that is not set, the registry fallback ("" reports it), REFERRAL_AUTH and what keys, certificates and tokens are held
+// against.
 // When one of them is wrong, v reports it and the result is nil.
 func FromSettings(v *env.Settings, fallback string, log *slog.Logger) *Authenticator {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
@@ -22,6 +23,9 @@ func FromSettings(v *env.Settings, fallback string, log *slog.Logger) *Authentic
 	c := Config{
 		Proofs: Proofs(v.Choice("REFERRAL_AUTH", string(ByKey), string(ByKey), string(ByCertificate), string(ByCertificateAndKey))),
 		Pepper: v.Base64("REFERRAL_KEY_PEPPER", 32), NASH: certificates(ctx, v, "REFERRAL_NASH_CA"), CAs: certificates(ctx, v, "REFERRAL_CLIENT_CA"),
+		Tokens: Tokens{
+			Issuers: v.List("REFERRAL_TOKEN_ISSUERS"), Audiences: v.List("REFERRAL_TOKEN_AUDIENCES"), OrgClaim: v.String("REFERRAL_TOKEN_ORG_CLAIM", ""),
+		},
 		CRLGrace: v.Duration("REFERRAL_CRL_GRACE", 24*time.Hour, 0, 30*24*time.Hour), Log: log,
 	}
 	for _, list := range v.List("REFERRAL_CRLS") {
@@ -45,6 +49,10 @@ func FromSettings(v *env.Settings, fallback string, log *slog.Logger) *Authentic
 	a, err := Open(ctx, c)
 	if _, ok := errors.AsType[registryError](err); ok {
 		v.Wrong("REFERRAL_CLIENTS", `"development", or a file or an object of S3 with a registry: `+err.Error())
+		return nil
+	}
+	if _, ok := errors.AsType[tokensError](err); ok {
+		v.Wrong("REFERRAL_TOKEN_ISSUERS, REFERRAL_TOKEN_AUDIENCES and REFERRAL_TOKEN_ORG_CLAIM", "issuers' URLs, the names of this server and a claim: "+err.Error())
 		return nil
 	}
 	if err != nil {

@@ -33,11 +33,12 @@ func TestFromSettings(t *testing.T) {
 	}
 	pepper := bytes.Repeat([]byte{1}, 32)
 	vars := map[string]string{
-		"REFERRAL_CLIENTS":    write("clients.json", document(client(sender, "one", `"keys": ["`+principal.Digest("a", pepper)+`"]`))),
-		"REFERRAL_KEY_PEPPER": base64.StdEncoding.EncodeToString(pepper),
-		"REFERRAL_AUTH":       "certificate+key",
-		"REFERRAL_NASH_CA":    write("ca.pem", string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: ca.certificate.Raw}))),
-		"REFERRAL_CRLS":       write("crl.pem", ca.crl(t, time.Now().AddDate(0, 0, 1))),
+		"REFERRAL_CLIENTS":       write("clients.json", document(client(sender, "one", `"keys": ["`+principal.Digest("a", pepper)+`"]`))),
+		"REFERRAL_KEY_PEPPER":    base64.StdEncoding.EncodeToString(pepper),
+		"REFERRAL_AUTH":          "certificate+key",
+		"REFERRAL_NASH_CA":       write("ca.pem", string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: ca.certificate.Raw}))),
+		"REFERRAL_TOKEN_ISSUERS": "https://issuer.example/v2.0", "REFERRAL_TOKEN_AUDIENCES": "https://referrals.example",
+		"REFERRAL_CRLS": write("crl.pem", ca.crl(t, time.Now().AddDate(0, 0, 1))),
 	}
 	a, err := fromSettings(vars)
 	if err != nil {
@@ -54,6 +55,8 @@ func TestFromSettings(t *testing.T) {
 		"no certificate in PEM":                                     {"REFERRAL_NASH_CA", vars["REFERRAL_CRLS"] + "x"},
 		"REFERRAL_CRLS must be files":                               {"REFERRAL_CRLS", "s3://"},
 		"an issuer of client certificates has none":                 {"REFERRAL_CRLS", ""},
+		"an issuer is an https URL":                                 {"REFERRAL_TOKEN_ISSUERS", "issuer.example"},
+		"the audience of tokens is needed":                          {"REFERRAL_TOKEN_AUDIENCES", ""},
 		"REFERRAL_CRL_GRACE must be a duration from 0s to 720h0m0s": {"REFERRAL_CRL_GRACE", "-1h"},
 	} {
 		write("crl.pemx", "empty")

@@ -30,6 +30,7 @@ type watched[T any] struct {
 	parse   func([]byte) (T, error)
 	current atomic.Pointer[T]
 	checked atomic.Int64 // when the source was asked last, in unix ns
+	good    atomic.Int64 // when it had a good document last
 
 	mu      sync.Mutex // guards what follows
 	source  Source
@@ -41,54 +42,65 @@ type watched[T any] struct {
 
 // openWatched reads the document, which must be there and good.
 func openWatched[T any](ctx context.Context, w watch, source Source, what string, parse func([]byte) (T, error)) (*watched[T], error) {
-	d := &watched[T]{watch: w, what: what, parse: parse, source: source}
+	d := newWatched(w, source, what, parse)
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if err := d.read(ctx); err != nil {
 		return nil, err
 	}
-	d.checked.Store(w.clock().UnixNano())
 	return d, nil
+}
+
+// newWatched returns a document that is read when it is used first; its value is T's zero one until there is a good one.
+func newWatched[T any](w watch, source Source, what string, parse func([]byte) (T, error)) *watched[T] {
+	d := &watched[T]{watch: w, what: what, parse: parse, source: source}
+	d.current.Store(new(T))
+	return d
 }
 
 // get returns the value, the last good one when the document has gone or gone wrong since.
 func (d *watched[T]) get() T {
 	// Who comes while another one reads goes on with the value there is, unless it has not been used for long.
-	switch age := d.age(); {
+	switch age := d.since(&d.checked); {
 	case age < d.every:
 	case age < 2*d.every+readTimeout:
 		if d.mu.TryLock() {
-			d.refresh()
+			d.refresh(d.every)
 			d.mu.Unlock()
 		}
 	default:
-		d.mu.Lock()
-		d.refresh()
-		d.mu.Unlock()
+		return d.within(d.every)
 	}
 	return *d.current.Load()
 }
 
-// age is how long ago the source was asked. It is by the time of day, since other clocks stand still while a Lambda
-// function is frozen; when somebody has turned that back, nobody knows, and it is long.
-func (d *watched[T]) age() time.Duration {
-	age := time.Duration(d.clock().UnixNano() - d.checked.Load())
+// within returns the value that the source had, if it could tell, less than age ago.
+func (d *watched[T]) within(age time.Duration) T {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.refresh(age)
+	return *d.current.Load()
+}
+
+// since is how long ago an event was. It is by the time of day, since other clocks stand still while a Lambda function
+// is frozen; when somebody has turned that back, nobody knows, and it is long.
+func (d *watched[T]) since(event *atomic.Int64) time.Duration {
+	age := time.Duration(d.clock().UnixNano() - event.Load())
 	if age < 0 {
 		return math.MaxInt64
 	}
 	return age
 }
 
-// refresh reads again, unless somebody has just done so, and tells the operator what is new.
-func (d *watched[T]) refresh() {
-	if d.age() < d.every {
+// refresh reads again, unless somebody has done so less than age ago, and tells the operator what is new.
+func (d *watched[T]) refresh(age time.Duration) {
+	if d.since(&d.checked) < age {
 		return
 	}
 	// The request that asks may end early; what it reads is everybody's.
 	ctx, cancel := context.WithTimeout(context.Background(), readTimeout)
 	defer cancel()
 	err := d.read(ctx)
-	d.checked.Store(d.clock().UnixNano())
 	switch {
 	case err == nil && d.trouble != "":
 		d.trouble = ""
@@ -101,7 +113,14 @@ func (d *watched[T]) refresh() {
 
 // read makes the document's value the current one if it has changed and is good. The error of a bad one stays until
 // another one is there.
-func (d *watched[T]) read(ctx context.Context) error {
+func (d *watched[T]) read(ctx context.Context) (err error) {
+	defer func() {
+		now := d.clock().UnixNano()
+		d.checked.Store(now)
+		if err == nil {
+			d.good.Store(now)
+		}
+	}()
 	document, version, err := d.source.Read(ctx, d.version)
 	if err != nil {
 		return fmt.Errorf("read the %s: %w", d.what, err)
@@ -121,7 +140,8 @@ func (d *watched[T]) read(ctx context.Context) error {
 		return d.bad
 	}
 	d.bad = nil
-	if d.current.Swap(&value) != nil {
+	d.current.Store(&value)
+	if d.good.Load() != 0 {
 		d.log.Info("took a new document", slog.String("document", d.what))
 	}
 	return nil

@@ -19,6 +19,7 @@ func TestReload(t *testing.T) {
 	c, registry := newClock(), &text{document: document(withKey(sender, "one", "a"))}
 	var log bytes.Buffer
 	a := open(t, principal.Config{Registry: registry, Clock: c.Now, Reload: 5 * time.Second, Log: slog.New(slog.NewTextHandler(&log, nil))})
+	check(t, a, request("a"), "one", "") // which is told: the key is used
 	for _, step := range []struct {
 		name     string
 		document string
