@@ -1,10 +1,10 @@
 package main
 
 import (
-	"encoding/base64"
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -14,12 +14,10 @@ import (
 // environment returns the variables, as NAME=value, with which another process on this machine uses the running
 // stack: a Lambda bootstrap, a test, referralctl.
 func (s *server) environment(storeURL string) []string {
-	return append(append(s.queueEnvironment(), s.settings.callerSettings...),
+	return append(slices.Concat(s.queueEnvironment(), s.settings.callerSettings, s.keySettings),
 		"REFERRAL_ADDR="+s.api,
 		"REFERRAL_BASE_URL="+s.base.String(),
 		"REFERRAL_CLIENTS="+s.settings.clients,
-		"REFERRAL_KD="+base64.StdEncoding.EncodeToString(s.secrets.Kd),
-		"REFERRAL_KM="+base64.StdEncoding.EncodeToString(s.secrets.Km),
 		"REFERRAL_BLOB_DIR="+filepath.Join(s.settings.dataDir, "blobs"),
 		"REFERRAL_MAX_BODY="+strconv.Itoa(s.settings.maxBody),
 		"REFERRAL_MAX_ENTRIES="+strconv.Itoa(s.settings.maxEntries),

@@ -68,12 +68,13 @@ func (s *server) functions(ctx context.Context, storeURL string) (functions, err
 	profiles.Base = s.base.JoinPath("fhir").String()
 	checker := schemas.New(profiles)
 	settled := s.untilStopping(reader.Await)
+	authenticate := s.limiter.Authenticate(s.settings.callers.Authenticate)
 	settle := processor.Config{
 		Store: writer, Blobs: s.blobs, Schemas: checker, Keys: s.keys, BaseURL: s.base, Log: s.log, Observe: s.metrics.delivery,
 		ItemTimeout: s.settings.messageTimeout,
 	}
 	accept := ingest.Config{
-		Authenticate: s.settings.callers.Authenticate, Blobs: s.blobs, Schemas: checker, Keys: s.keys,
+		Authenticate: authenticate, Blobs: s.blobs, Schemas: checker, Keys: s.keys,
 		BaseURL: s.base, HTTP: s.http(), MaxBody: int64(s.settings.maxBody), MaxEntries: s.settings.maxEntries,
 		MaxWork: int64(s.settings.maxWork), DefaultWait: s.settings.defaultWait,
 		Await: answer.Answers{Store: reader, Keys: s.keys, BaseURL: s.base}.Await(settled),
@@ -90,7 +91,7 @@ func (s *server) functions(ctx context.Context, storeURL string) (functions, err
 	}
 	ingest.New(accept).Register(f.api)
 	query.New(query.Config{
-		Authenticate: s.settings.callers.Authenticate, Store: reader, Await: settled, Keys: s.keys, BaseURL: s.base, HTTP: s.http(),
+		Authenticate: authenticate, Store: reader, Await: settled, Keys: s.keys, BaseURL: s.base, HTTP: s.http(),
 	}).Register(f.api)
 	return f, nil
 }

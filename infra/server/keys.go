@@ -2,45 +2,57 @@ package main
 
 import (
 	"crypto/rand"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"github.com/ausbizconsulting/referral-fhir-server/shared/referral"
 )
 
-// secrets are what submission ids are made with. Those of a development server are in the file keys.json of its data
-// directory, made once: with others every stored submission would be unknown and every repeated one new.
-type secrets struct {
+// storedKeys are those of a server that is given none: in the file keys.json of its data directory, made once. With others
+// every stored submission would be unknown and every repeated one new.
+type storedKeys struct {
 	Kd []byte `json:"kd"`
 	Km []byte `json:"km"`
 }
 
-// loadSecrets returns the secrets of the settings, or else those of the data directory.
-func loadSecrets(s settings) (secrets, error) {
-	if s.kd != nil {
-		return secrets{s.kd, s.km}, nil
+// openKeys returns the keys of the settings, or else those of the data directory. Variables, as NAME=value, give them to
+// another process on this machine; there are none of keys that rotate.
+func openKeys(s settings) (keys *referral.Keys, variables []string, err error) {
+	if s.keys != nil {
+		return s.keys, s.keySettings, nil
 	}
-	path := filepath.Join(s.dataDir, "keys.json")
+	stored, err := loadKeys(filepath.Join(s.dataDir, "keys.json"))
+	if err != nil {
+		return nil, nil, fmt.Errorf("keys: %w", err)
+	}
+	keys, err = referral.NewKeys(stored.Kd, stored.Km)
+	encode := base64.StdEncoding.EncodeToString
+	return keys, []string{"REFERRAL_KD=" + encode(stored.Kd), "REFERRAL_KM=" + encode(stored.Km)}, err
+}
+
+func loadKeys(path string) (stored storedKeys, err error) {
 	content, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		content, err = makeSecrets(path)
+		content, err = makeKeys(path)
 	}
 	if err != nil {
-		return secrets{}, fmt.Errorf("keys: %w", err)
+		return stored, err
 	}
-	var stored secrets
-	if err := json.Unmarshal(content, &stored); err != nil {
-		return secrets{}, fmt.Errorf("keys: %s is damaged", path)
+	if json.Unmarshal(content, &stored) != nil {
+		return stored, fmt.Errorf("%s is damaged", path)
 	}
 	return stored, nil
 }
 
-// makeSecrets writes new secrets under another name first, so that a crash leaves no half a file, and returns when file
-// and name are on disk: with other secrets what was accepted before a power cut could not settle after it.
-func makeSecrets(path string) ([]byte, error) {
-	stored := secrets{Kd: make([]byte, 32), Km: make([]byte, 32)}
+// makeKeys writes new keys under another name first, so that a crash leaves no half a file, and returns when file
+// and name are on disk: with other keys what was accepted before a power cut could not settle after it.
+func makeKeys(path string) ([]byte, error) {
+	stored := storedKeys{Kd: make([]byte, 32), Km: make([]byte, 32)}
 	rand.Read(stored.Kd)
 	rand.Read(stored.Km)
 	content, err := json.Marshal(stored)

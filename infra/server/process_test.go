@@ -95,7 +95,7 @@ func ports(t *testing.T) (p [3]string) {
 	t.Helper()
 	s := &server{}
 	for i := range p {
-		listener, err := s.listen("", "127.0.0.1:0")
+		listener, err := s.listen("", "127.0.0.1:0", onLoopback)
 		if err != nil {
 			t.Fatal(err)
 		}

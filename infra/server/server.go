@@ -14,8 +14,8 @@ import (
 
 	"github.com/ausbizconsulting/referral-fhir-server/infra/localpg"
 	"github.com/ausbizconsulting/referral-fhir-server/shared/blob"
+	"github.com/ausbizconsulting/referral-fhir-server/shared/limit"
 	"github.com/ausbizconsulting/referral-fhir-server/shared/postgres"
-	"github.com/ausbizconsulting/referral-fhir-server/shared/principal"
 	"github.com/ausbizconsulting/referral-fhir-server/shared/referral"
 )
 
@@ -26,12 +26,14 @@ type server struct {
 	metrics  *metrics
 	pg       *localpg.Server // nil when both databases are others'
 	blobs    *blob.Dir
-	secrets  secrets
 	keys     *referral.Keys
+	limiter  *limit.Limiter
 	base     *url.URL
 	api      string      // its address
 	ops      string      // that of metrics and the start page
 	queue    *localQueue // nil: there is none
+
+	keySettings []string // the variables, as NAME=value, of keys
 
 	settling chan struct{} // closed when the store is migrated and messages are delivered
 	failed   chan error    // takes what the running server cannot go on with
@@ -43,7 +45,10 @@ type server struct {
 // start brings up the parts and returns when referrals are accepted, with or without the store, which joins as soon as
 // it is there. When it fails, it has stopped what it had started.
 func start(ctx context.Context, settings settings, log *slog.Logger) (_ *server, err error) {
-	s := &server{settings: settings, log: log, metrics: newMetrics(settings.queue), settling: make(chan struct{}), failed: make(chan error, 1)}
+	s := &server{
+		settings: settings, log: log, metrics: newMetrics(settings.queue), limiter: limit.New(limit.Config{}),
+		settling: make(chan struct{}), failed: make(chan error, 1),
+	}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.stop())
@@ -56,17 +61,17 @@ func start(ctx context.Context, settings settings, log *slog.Logger) (_ *server,
 		return nil, fmt.Errorf("data directory: %w", err)
 	}
 	// The ports first: the likeliest thing to be wrong, and the quickest to tell.
-	api, err := s.listen("REFERRAL_ADDR", settings.address)
+	api, err := s.listen("REFERRAL_ADDR", settings.address, settings.mayServe)
 	if err != nil {
 		return nil, err
 	}
-	ops, err := s.listen("REFERRAL_OPS_ADDR", settings.opsAddress)
+	ops, err := s.listen("REFERRAL_OPS_ADDR", settings.opsAddress, onLoopback)
 	if err != nil {
 		return nil, err
 	}
 	var sqs net.Listener
 	if settings.queue != queueDirect {
-		if sqs, err = s.listen("REFERRAL_SQS_ADDR", settings.sqsAddress); err != nil {
+		if sqs, err = s.listen("REFERRAL_SQS_ADDR", settings.sqsAddress, onLoopback); err != nil {
 			return nil, err
 		}
 	}
@@ -74,10 +79,7 @@ func start(ctx context.Context, settings settings, log *slog.Logger) (_ *server,
 	if s.base = settings.baseURL; s.base == nil {
 		s.base = &url.URL{Scheme: s.scheme(), Host: s.api}
 	}
-	if s.secrets, err = loadSecrets(s.settings); err != nil {
-		return nil, err
-	}
-	if s.keys, err = referral.NewKeys(s.secrets.Kd, s.secrets.Km); err != nil {
+	if s.keys, s.keySettings, err = openKeys(s.settings); err != nil {
 		return nil, err
 	}
 	if s.blobs, err = blob.OpenDir(filepath.Join(s.settings.dataDir, "blobs")); err != nil {
@@ -101,25 +103,14 @@ func start(ctx context.Context, settings settings, log *slog.Logger) (_ *server,
 	if err != nil {
 		return nil, err
 	}
-	s.drains = append(s.drains, serve(s.overTLS(api), s.http().Routes(f.api), log))
+	handler := s.settings.cors.Handler(s.limiter.Handler(s.http().Routes(f.api)))
+	s.drains = append(s.drains, serve(s.overTLS(limit.Connections(api, s.settings.maxConnections)), handler, log))
 	opsMux := http.NewServeMux()
 	opsMux.Handle("GET /metrics", s.metrics.handler())
 	registerPage(opsMux, s.base, s.queueName())
 	s.drains = append(s.drains, serve(ops, opsMux, log))
 	s.startSettling(ctx, store, queueDB, f.settle)
 	return s, s.publishEnvironment(store)
-}
-
-func (s *server) listen(setting, address string) (net.Listener, error) {
-	listener, err := net.Listen("tcp", address)
-	if err != nil {
-		return nil, fmt.Errorf("cannot listen on %s (%w); set %s to another address, or stop what listens there", address, errors.Unwrap(err), setting)
-	}
-	s.stops = append(s.stops, func() error { listener.Close(); return nil }) // served, it is closed already
-	if !principal.OnLoopback(listener.Addr().String()) {
-		return nil, fmt.Errorf("%s: API keys and the SQS endpoint are served on loopback only, and %s is not", setting, address)
-	}
-	return listener, nil
 }
 
 // databases returns the URLs of the store and of the local queue's database, and starts PostgreSQL when one of them is

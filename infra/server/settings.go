@@ -10,11 +10,13 @@ import (
 	"strings"
 	"time"
 
-	"github.com/jackc/pgx/v5/pgxpool"
-
 	"github.com/ausbizconsulting/referral-fhir-server/schemas"
 	"github.com/ausbizconsulting/referral-fhir-server/shared/env"
+	"github.com/ausbizconsulting/referral-fhir-server/shared/fhirhttp"
+	"github.com/ausbizconsulting/referral-fhir-server/shared/postgres"
 	"github.com/ausbizconsulting/referral-fhir-server/shared/principal"
+	"github.com/ausbizconsulting/referral-fhir-server/shared/referral"
+	"github.com/ausbizconsulting/referral-fhir-server/shared/secrets"
 )
 
 // settings are the environment variables of the server; README.md has them in a table.
@@ -25,11 +27,12 @@ type settings struct {
 	baseURL        *url.URL
 	dataDir        string
 	pgBinDir       string
-	lambdaDir      string // of bootstraps; empty: the functions run in this process
-	databaseURL    string // the store; empty: the embedded PostgreSQL
-	queue          string // queueSQS or queueDirect
-	queueURL       string // the local queue's database; empty: the embedded PostgreSQL
-	kd, km         []byte // nil: made once and kept in dataDir
+	lambdaDir      string         // of bootstraps; empty: the functions run in this process
+	databaseURL    string         // the store; empty: the embedded PostgreSQL
+	queue          string         // queueSQS or queueDirect
+	queueURL       string         // the local queue's database; empty: the embedded PostgreSQL
+	keys           *referral.Keys // nil: made once and kept in dataDir
+	keySettings    []string       // the variables, as NAME=value, of keys that do not rotate
 	workers        int
 	storeConns     int // of each pool
 	queueConns     int
@@ -38,6 +41,8 @@ type settings struct {
 	callerSettings []string         // the variables, as NAME=value, that say who they are
 	certificate    *tls.Certificate // of the API; nil: it is served without TLS
 	certificateDir string           // of the file of certificate
+	cors           fhirhttp.CORS
+	maxConnections int // to the API
 	maxBody        int
 	maxEntries     int
 	maxWork        int
@@ -66,12 +71,12 @@ func readSettings(v *env.Settings) settings {
 		databaseURL:    v.String("DATABASE_URL", ""),
 		queue:          v.Choice("REFERRAL_QUEUE", queueSQS, queueSQS, queueDirect),
 		queueURL:       v.String("REFERRAL_QUEUE_DATABASE_URL", ""),
-		kd:             v.Base64("REFERRAL_KD", 32),
-		km:             v.Base64("REFERRAL_KM", 32),
 		workers:        v.Int("REFERRAL_WORKERS", 2, 1, 64),
 		storeConns:     v.StoreConnections(4),
 		queueConns:     v.Int("REFERRAL_QUEUE_CONNECTIONS", 8, 4, 64),
 		clients:        v.String("REFERRAL_CLIENTS", principal.DevelopmentClients),
+		cors:           fhirhttp.CORSFromSettings(v),
+		maxConnections: v.Int("REFERRAL_MAX_CONNECTIONS", 1000, 1, 100_000),
 		maxBody:        v.MaxBody(),
 		maxEntries:     v.MaxEntries(),
 		maxWork:        v.MaxWork(),
@@ -89,16 +94,14 @@ func readSettings(v *env.Settings) settings {
 		}
 	}
 	s.defaultWait = v.DefaultWait(wait)
-	var err error
 	s.readCallers(v)
+	s.readKeys(v)
+	var err error
 	if s.profiles.Packages, err = schemas.Packages(s.packages...); err != nil {
 		v.Wrong("REFERRAL_PROFILE_PACKAGES", "FHIR packages, folders or .tgz, separated by commas: "+err.Error())
 	}
 	if v.String("REFERRAL_BASE_URL", "") != "" {
 		s.baseURL = v.BaseURL()
-	}
-	if (v.String("REFERRAL_KD", "") == "") != (v.String("REFERRAL_KM", "") == "") {
-		v.Wrong("REFERRAL_KD and REFERRAL_KM", "set together or not at all")
 	}
 	for name, address := range map[string]string{
 		"REFERRAL_ADDR": s.address, "REFERRAL_OPS_ADDR": s.opsAddress, "REFERRAL_SQS_ADDR": s.sqsAddress,
@@ -108,8 +111,8 @@ func readSettings(v *env.Settings) settings {
 		}
 	}
 	for name, url := range map[string]string{"DATABASE_URL": s.databaseURL, "REFERRAL_QUEUE_DATABASE_URL": s.queueURL} {
-		if _, err := pgxpool.ParseConfig(url); url != "" && err != nil {
-			v.Wrong(name, "a PostgreSQL connection URI")
+		if err := postgres.CheckURL(url); url != "" && err != nil {
+			v.Wrong(name, "a PostgreSQL connection URI: "+err.Error())
 		}
 	}
 	return s
@@ -118,7 +121,10 @@ func readSettings(v *env.Settings) settings {
 // readCallers reads who calls, and by what they know this server.
 func (s *settings) readCallers(v *env.Settings) {
 	s.callers = principal.FromSettings(v, principal.DevelopmentClients, newLog(s.logLevel))
-	for _, name := range []string{"REFERRAL_AUTH", "REFERRAL_KEY_PEPPER", "REFERRAL_CRL_GRACE"} {
+	for _, name := range []string{
+		"REFERRAL_AUTH", "REFERRAL_KEY_PEPPER", "REFERRAL_CRL_GRACE",
+		"REFERRAL_TOKEN_ISSUERS", "REFERRAL_TOKEN_AUDIENCES", "REFERRAL_TOKEN_ORG_CLAIM",
+	} {
 		if value := v.String(name, ""); value != "" {
 			s.callerSettings = append(s.callerSettings, name+"="+value)
 		}
@@ -142,6 +148,20 @@ func (s *settings) readCallers(v *env.Settings) {
 		return
 	}
 	s.certificate, s.certificateDir = &pair, filepath.Dir(certificate)
+}
+
+// readKeys reads with what submission ids are made.
+func (s *settings) readKeys(v *env.Settings) {
+	s.keys = secrets.KeysFromSettings(v, newLog(s.logLevel))
+	if v.String("REFERRAL_KEYS_SECRET", "") != "" {
+		if s.lambdaDir != "" { // whose AWS credentials are those of the local queue
+			v.Wrong("REFERRAL_KEYS_SECRET", "unset with REFERRAL_LAMBDA_DIR")
+		}
+		return
+	}
+	for _, name := range []string{"REFERRAL_KD", "REFERRAL_KM"} {
+		s.keySettings = append(s.keySettings, name+"="+v.String(name, ""))
+	}
 }
 
 // absolute makes the path of a file independent of the working directory. Objects of S3 are that already.

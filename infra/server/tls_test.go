@@ -25,11 +25,19 @@ func startedOverTLS(t testing.TB, variables ...string) (s *server, dir string) {
 	if _, err := certs.Make(dir, certs.Options{HPIOs: []string{"8003621566684455", "8003624900041689"}}); err != nil {
 		t.Fatal(err)
 	}
+	for name, value := range tlsVariables(dir) {
+		variables = append(variables, name, value)
+	}
+	return started(t, variables...), dir
+}
+
+// tlsVariables are the settings of make run TLS=1 with the certificates in dir.
+func tlsVariables(dir string) map[string]string {
 	in := func(name string) string { return filepath.Join(dir, name) }
-	return started(t, append([]string{
-		"REFERRAL_TLS_CERT", in("server.pem"), "REFERRAL_TLS_KEY", in("server-key.pem"), "REFERRAL_AUTH", "certificate+key",
-		"REFERRAL_CLIENT_CA", in("ca.pem"), "REFERRAL_NASH_CA", in("nash-ca.pem"), "REFERRAL_CRLS", in("ca-crl.pem") + "," + in("nash-ca-crl.pem"),
-	}, variables...)...), dir
+	return map[string]string{
+		"REFERRAL_TLS_CERT": in("server.pem"), "REFERRAL_TLS_KEY": in("server-key.pem"), "REFERRAL_AUTH": "certificate+key",
+		"REFERRAL_CLIENT_CA": in("ca.pem"), "REFERRAL_NASH_CA": in("nash-ca.pem"), "REFERRAL_CRLS": in("ca-crl.pem") + "," + in("nash-ca-crl.pem"),
+	}
 }
 
 // tlsClient trusts the authority in dir and has a certificate of it, or none.
@@ -54,8 +62,20 @@ func tlsClient(t testing.TB, dir, certificate string) *http.Client {
 }
 
 // TestCertificateAndKey: both are needed and of one organisation, and nothing but the connection has the certificate.
+// Functions that run as bootstraps find it in API Gateway's event.
 func TestCertificateAndKey(t *testing.T) {
-	s, dir := startedOverTLS(t)
+	bootstraps := t.TempDir()
+	if err := buildBootstraps(bootstraps); err != nil {
+		t.Fatal(err)
+	}
+	for name, variables := range map[string][]string{"in the server": nil, "bootstraps": {"REFERRAL_LAMBDA_DIR", bootstraps}} {
+		t.Run(name, func(t *testing.T) { asksForBoth(t, variables...) })
+	}
+}
+
+func asksForBoth(t *testing.T, variables ...string) {
+	t.Helper()
+	s, dir := startedOverTLS(t, variables...)
 	if got := s.base.Scheme; got != "https" {
 		t.Errorf("got base URL with %s, want https", got)
 	}

@@ -27,15 +27,15 @@ func main() { awslambda.Main("ingest", start) }
 
 func start(ctx context.Context, v *env.Settings) (any, error) {
 	baseURL, queueURL := v.BaseURL(), v.QueueURL()
-	storeURL, connections := v.String("DATABASE_URL", ""), v.StoreConnections(env.FunctionStoreConnections)
+	store, cors := awslambda.OptionalStore(v, postgres.RoleQuery), fhirhttp.CORSFromSettings(v)
 	bucket, dir := v.String("REFERRAL_BLOB_BUCKET", ""), v.String("REFERRAL_BLOB_DIR", "")
 	c := ingest.Config{
 		Authenticate: awslambda.Clients(v, baseURL).Authenticate, Schemas: schemas.New(profiles.Read(v, baseURL)), Keys: awslambda.Keys(v),
 		BaseURL: baseURL, HTTP: fhirhttp.Server{Log: awslambda.Log(v, os.Stderr)}, DefaultWait: v.DefaultWait(0),
 		MaxBody: int64(v.MaxBody()), MaxEntries: v.MaxEntries(), MaxWork: int64(v.MaxWork()),
 	}
-	if c.DefaultWait > 0 && storeURL == "" {
-		v.Wrong("REFERRAL_DEFAULT_WAIT", "0s without DATABASE_URL")
+	if c.DefaultWait > 0 && store == nil {
+		v.Wrong("REFERRAL_DEFAULT_WAIT", "0s without DATABASE_URL or REFERRAL_DATABASE_SECRET")
 	}
 	if err := v.Err(); err != nil {
 		return nil, err
@@ -49,15 +49,11 @@ func start(ctx context.Context, v *env.Settings) (any, error) {
 	}
 	referrals := sqsqueue.New(sqs.NewFromConfig(aws), queueURL.String())
 	c.Queue = referrals
-	if storeURL != "" { // whoever waits is answered out of it; nothing is accepted with its help
-		store, err := postgres.Open(postgres.Config{URL: storeURL, Role: postgres.RoleQuery, MaxConns: int32(connections)})
-		if err != nil {
-			return nil, err
-		}
+	if store != nil { // whoever waits is answered out of it; nothing is accepted with its help
 		c.Await = answer.Answers{Store: store, Keys: c.Keys, BaseURL: baseURL}.Await(store.Await)
 	}
 	mux := http.NewServeMux()
 	ingest.New(c).Register(mux)
 	fhirhttp.RegisterHealth(mux, fhirhttp.Parts{"queue": referrals.Ready})
-	return awslambda.Handle(c.HTTP.Routes(mux)), nil
+	return awslambda.Handle(cors.Handler(c.HTTP.Routes(mux))), nil
 }

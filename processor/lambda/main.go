@@ -24,11 +24,11 @@ import (
 func main() { awslambda.Main("processor", start) }
 
 func start(ctx context.Context, v *env.Settings) (any, error) {
-	queueURL, storeURL, connections := v.QueueURL(), v.StoreURL(), v.StoreConnections(env.FunctionStoreConnections)
+	queueURL, store := v.QueueURL(), awslambda.Store(v, postgres.RoleProcessor)
 	bucket, dir := v.String("REFERRAL_BLOB_BUCKET", ""), v.String("REFERRAL_BLOB_DIR", "")
 	baseURL := v.BaseURL()
 	c := processor.Config{
-		Keys: awslambda.Keys(v), BaseURL: baseURL, Schemas: schemas.New(profiles.Read(v, baseURL)),
+		Store: store, Keys: awslambda.Keys(v), BaseURL: baseURL, Schemas: schemas.New(profiles.Read(v, baseURL)),
 		Log: awslambda.Log(v, os.Stderr), ItemTimeout: v.MessageTimeout(),
 	}
 	if err := v.Err(); err != nil {
@@ -39,9 +39,6 @@ func start(ctx context.Context, v *env.Settings) (any, error) {
 		return nil, err
 	}
 	if c.Blobs, err = blob.Open(aws, bucket, dir); err != nil {
-		return nil, err
-	}
-	if c.Store, err = postgres.Open(postgres.Config{URL: storeURL, Role: postgres.RoleProcessor, MaxConns: int32(connections)}); err != nil {
 		return nil, err
 	}
 	c.Delay = sqsqueue.Delay(sqs.NewFromConfig(aws), queueURL.String())

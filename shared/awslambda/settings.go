@@ -7,8 +7,10 @@ import (
 	"os"
 
 	"github.com/ausbizconsulting/referral-fhir-server/shared/env"
+	"github.com/ausbizconsulting/referral-fhir-server/shared/postgres"
 	"github.com/ausbizconsulting/referral-fhir-server/shared/principal"
 	"github.com/ausbizconsulting/referral-fhir-server/shared/referral"
+	"github.com/ausbizconsulting/referral-fhir-server/shared/secrets"
 )
 
 // Log returns a logger that writes JSON to w from REFERRAL_LOG_LEVEL on.
@@ -16,15 +18,45 @@ func Log(v *env.Settings, w io.Writer) *slog.Logger {
 	return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: v.Level("REFERRAL_LOG_LEVEL")}))
 }
 
-// Keys returns the keys REFERRAL_KD and REFERRAL_KM, which every function of a deployment has alike. When one is
-// missing or wrong, v reports it and the result is nil.
+// Keys returns the keys of REFERRAL_KEYS_SECRET, or REFERRAL_KD and REFERRAL_KM, which every function of a deployment
+// has alike. When one is missing or wrong, v reports it and the result is nil.
 func Keys(v *env.Settings) *referral.Keys {
-	v.Require("REFERRAL_KD", "REFERRAL_KM")
-	keys, err := referral.NewKeys(v.Base64("REFERRAL_KD", 32), v.Base64("REFERRAL_KM", 32))
-	if err != nil {
-		return nil // v has told
+	if v.String("REFERRAL_KEYS_SECRET", "") == "" {
+		v.Require("REFERRAL_KD", "REFERRAL_KM")
 	}
-	return keys
+	return secrets.KeysFromSettings(v, Log(v, os.Stderr))
+}
+
+// Store opens the store of DATABASE_URL or REFERRAL_DATABASE_SECRET for role. When neither is set, or one is wrong, v
+// reports it and the result is nil.
+func Store(v *env.Settings, role string) *postgres.DB {
+	if v.String("REFERRAL_DATABASE_SECRET", "") == "" {
+		v.Require("DATABASE_URL")
+	}
+	return OptionalStore(v, role)
+}
+
+// OptionalStore is Store for who can do without: when neither variable is set, the result is nil.
+func OptionalStore(v *env.Settings, role string) *postgres.DB {
+	c := postgres.Config{
+		URL: v.String("DATABASE_URL", ""), Role: role, MaxConns: int32(v.StoreConnections(env.FunctionStoreConnections)),
+	}
+	database := secrets.DatabaseFromSettings(v, Log(v, os.Stderr))
+	switch {
+	case c.URL != "" && v.String("REFERRAL_DATABASE_SECRET", "") != "":
+		v.Wrong("DATABASE_URL", "unset where REFERRAL_DATABASE_SECRET is set")
+		return nil
+	case database != nil:
+		c.BeforeConnect = database.BeforeConnect
+	case c.URL == "":
+		return nil
+	}
+	store, err := postgres.Open(c)
+	if err != nil {
+		v.Wrong("DATABASE_URL", "a PostgreSQL connection URI: "+err.Error())
+		return nil
+	}
+	return store
 }
 
 // Clients returns who knows callers by what REFERRAL_CLIENTS and REFERRAL_AUTH say. Whoever may reach base on another

@@ -14,6 +14,7 @@ import (
 
 	"github.com/ausbizconsulting/referral-fhir-server/shared/awslambda"
 	"github.com/ausbizconsulting/referral-fhir-server/shared/env"
+	"github.com/ausbizconsulting/referral-fhir-server/shared/postgres"
 )
 
 func settings(vars map[string]string) *env.Settings {
@@ -38,6 +39,44 @@ func TestKeys(t *testing.T) {
 			t.Errorf("got keys %v with %q, %q", keys != nil, test.kd, test.km)
 		}
 		checkWrong(t, v, test.wrong...)
+	}
+}
+
+// TestStore: it is of a URL or of a secret, and ingest alone can do without.
+func TestStore(t *testing.T) {
+	for name, value := range map[string]string{"AWS_REGION": "ap-southeast-2", "AWS_CONFIG_FILE": "none", "AWS_SHARED_CREDENTIALS_FILE": "none"} {
+		t.Setenv(name, value)
+	}
+	for _, test := range []struct {
+		url, secret   string
+		optional, any bool
+		wrong         []string
+	}{
+		{"postgres://u@127.0.0.1/d", "", false, true, nil},
+		{"", "referral/store", false, true, nil}, // which is read when it is needed
+		{"", "", true, false, nil},
+		{"", "", false, false, []string{"DATABASE_URL"}},
+		{"postgres://u@127.0.0.1/d", "referral/store", true, false, []string{"DATABASE_URL"}},
+		{"postgres://zqx[", "", true, false, []string{"DATABASE_URL"}},
+		{"postgres://u@db.example.org/d?sslmode=require", "", true, false, []string{"DATABASE_URL"}},
+		{"postgres://u@db.example.org/d?sslmode=verify-full", "", true, true, nil},
+	} {
+		v := settings(map[string]string{"DATABASE_URL": test.url, "REFERRAL_DATABASE_SECRET": test.secret})
+		open := awslambda.Store
+		if test.optional {
+			open = awslambda.OptionalStore
+		}
+		store := open(v, postgres.RoleQuery)
+		if (store != nil) != test.any {
+			t.Errorf("%+v: got a store %t", test, store != nil)
+		}
+		if store != nil {
+			store.Close()
+		}
+		checkWrong(t, v, test.wrong...)
+		if v.Err() != nil && strings.Contains(v.Err().Error(), "zqx") {
+			t.Errorf("%v shows a value", v.Err())
+		}
 	}
 }
 

@@ -31,9 +31,12 @@ func (s *Settings) Err() error {
 	return errors.New("settings: " + strings.Join(s.problems, "; "))
 }
 
-// Wrong reports that a variable is not what is expected, for rules that only its reader knows.
+// Wrong reports that a variable is not what is expected, for rules that only its reader knows. Said twice, it is reported
+// once: some variables have several readers.
 func (s *Settings) Wrong(name, expected string) {
-	s.problems = append(s.problems, name+" must be "+expected)
+	if problem := name + " must be " + expected; !slices.Contains(s.problems, problem) {
+		s.problems = append(s.problems, problem)
+	}
 }
 
 // Require reports the variables that are unset or empty. They are read as others are.

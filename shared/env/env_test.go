@@ -23,6 +23,7 @@ func TestEveryWrongSettingIsReportedAtOnceByName(t *testing.T) {
 	s.Base64("B", 1)
 	s.Level("L")
 	s.Require("FINE", "R", "EMPTY")
+	s.Require("R")
 	s.Wrong("W", "another")
 	err := s.Err()
 	if err == nil {
@@ -32,6 +33,9 @@ func TestEveryWrongSettingIsReportedAtOnceByName(t *testing.T) {
 		if !strings.Contains(err.Error(), name) {
 			t.Errorf("%v does not name %s", err, name)
 		}
+	}
+	if got := strings.Count(err.Error(), "R must be set"); got != 1 {
+		t.Errorf("%v says %d times that R must be set, want once", err, got)
 	}
 	if strings.Contains(err.Error(), "zqx") || strings.Contains(err.Error(), "FINE") {
 		t.Errorf("%v shows a value or a setting that is right", err)

@@ -51,9 +51,3 @@ func (s *Settings) BaseURL() *url.URL { return s.URL("REFERRAL_BASE_URL", "") }
 
 // QueueURL is that of the SQS queue of referrals.
 func (s *Settings) QueueURL() *url.URL { return s.URL("REFERRAL_QUEUE_URL", "") }
-
-// StoreURL is the PostgreSQL connection URI of the store, which has to be set.
-func (s *Settings) StoreURL() string {
-	s.Require("DATABASE_URL")
-	return s.String("DATABASE_URL", "")
-}

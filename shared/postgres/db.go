@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
@@ -17,9 +18,13 @@ const (
 
 // Config says how to reach the store.
 type Config struct {
-	URL      string // of a login that is a member of Role
+	URL      string // of a login that is a member of Role; empty: BeforeConnect says all of it
 	Role     string // RoleProcessor or RoleQuery
 	MaxConns int32  // 0: 4. More than the server allows: every operation is refused with ErrCapacity
+
+	// BeforeConnect changes what each connection is made with, such as a password that rotates; nil: nothing does. After
+	// PostgreSQL has refused the password it is asked once more.
+	BeforeConnect func(context.Context, *pgx.ConnConfig) error
 }
 
 // connectTimeout is for a host that swallows packets, aliveTimeout for a connection that has been idle for a second to
@@ -36,11 +41,16 @@ type DB struct {
 }
 
 // Open returns a DB that connects when it is first used: a store that is down now may be up then. The only error
-// is a URL that cannot be parsed.
+// is that of CheckURL.
 func Open(c Config) (*DB, error) {
+	if c.BeforeConnect == nil {
+		if err := CheckURL(c.URL); err != nil {
+			return nil, err
+		}
+	}
 	config, err := pgxpool.ParseConfig(c.URL)
 	if err != nil {
-		return nil, errors.New("the database URL cannot be parsed") // the cause quotes its password
+		return nil, errURL
 	}
 	config.MaxConns = c.MaxConns
 	if config.MaxConns == 0 {
@@ -48,6 +58,7 @@ func Open(c Config) (*DB, error) {
 	}
 	config.PingTimeout = aliveTimeout
 	config.AfterConnect = withinCapacity(config.MaxConns)
+	config.BeforeConnect = c.BeforeConnect
 	config.ConnConfig.ConnectTimeout = connectTimeout
 	config.ConnConfig.RuntimeParams["role"] = c.Role
 	config.ConnConfig.RuntimeParams["application_name"] = c.Role
@@ -59,7 +70,7 @@ func Open(c Config) (*DB, error) {
 	if err != nil {
 		return nil, reduce("open", err)
 	}
-	return &DB{pool: pool, listener: newListener(config.ConnConfig)}, nil
+	return &DB{pool: pool, listener: newListener(config.ConnConfig, c.BeforeConnect)}, nil
 }
 
 // Close waits for connections in use and closes all.
@@ -70,8 +81,25 @@ func (db *DB) Close() {
 
 // Ready tells whether the store answers.
 func (db *DB) Ready(ctx context.Context) error {
-	return reduce("ready", db.pool.Ping(ctx))
+	conn, err := db.acquire(ctx)
+	if err != nil {
+		return reduce("ready", err)
+	}
+	defer conn.Release()
+	return reduce("ready", conn.Ping(ctx))
 }
+
+// acquire returns a connection of the pool, which is to be released. Where PostgreSQL refuses the password it tries once
+// more: there may be another one by now.
+func (db *DB) acquire(ctx context.Context) (*pgxpool.Conn, error) {
+	conn, err := db.pool.Acquire(ctx)
+	if pg, ok := errors.AsType[*pgconn.PgError](err); ok && pg.Code == invalidPassword {
+		return db.pool.Acquire(ctx)
+	}
+	return conn, err
+}
+
+const invalidPassword = "28P01" // PostgreSQL errcodes-appendix.html
 
 // statement is a query on behalf of an organisation; read is given its rows, nil: there is nothing to read.
 type statement struct {
@@ -89,13 +117,18 @@ func (db *DB) as(ctx context.Context, org, query string, args []any, read func(p
 // run runs each statement after app.org is set for it, all in one transaction and one round trip: what is pipelined
 // up to one Sync is one transaction (PostgreSQL protocol-flow.html#PROTOCOL-FLOW-PIPELINING).
 func (db *DB) run(ctx context.Context, statements ...statement) error {
+	conn, err := db.acquire(ctx)
+	if err != nil {
+		return err
+	}
+	defer conn.Release()
 	batch := &pgx.Batch{}
 	for _, s := range statements {
 		batch.Queue(`select set_config('app.org', $1, true)`, s.org)
 		batch.Queue(s.query, s.args...)
 	}
-	results := db.pool.SendBatch(ctx, batch)
-	err := func() error {
+	results := conn.SendBatch(ctx, batch)
+	err = func() error {
 		for _, s := range statements {
 			if _, err := results.Exec(); err != nil {
 				return err

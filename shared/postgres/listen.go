@@ -13,8 +13,9 @@ import (
 // them joins and closes the connection a moment after the last has left.
 type listener struct {
 	config          *pgx.ConnConfig
-	polling, silent rhythm          // of those who wait: without the connection, and with it
-	ctx             context.Context // ends with the DB
+	beforeConnect   func(context.Context, *pgx.ConnConfig) error // Config's
+	polling, silent rhythm                                       // of those who wait: without the connection, and with it
+	ctx             context.Context                              // ends with the DB
 	cancel          context.CancelFunc
 	running         sync.WaitGroup // run
 
@@ -41,10 +42,10 @@ const (
 	longestRetry = 5 * time.Second
 )
 
-// newListener returns a listener that connects as config says.
-func newListener(config *pgx.ConnConfig) *listener {
+// newListener returns a listener that connects as config and beforeConnect say.
+func newListener(config *pgx.ConnConfig, beforeConnect func(context.Context, *pgx.ConnConfig) error) *listener {
 	l := &listener{
-		config:  config.Copy(),
+		config: config.Copy(), beforeConnect: beforeConnect,
 		polling: rhythm{10 * time.Millisecond, 250 * time.Millisecond},
 		// Those who listen look all the same: not every settlement is told of (Settlement.Awaited), and a proxy before
 		// PostgreSQL may keep to itself what it is told.
@@ -105,7 +106,7 @@ func (l *listener) rhythm() rhythm {
 // run connects and listens for as long as somebody waits. What is wrong with the store, those who wait see themselves.
 func (l *listener) run() {
 	for retry := firstRetry; l.isWanted(); retry = min(2*retry, longestRetry) {
-		conn, err := pgx.ConnectConfig(l.ctx, l.config)
+		conn, err := l.connect()
 		if err == nil {
 			if l.hear(conn) {
 				retry = firstRetry
@@ -119,6 +120,16 @@ func (l *listener) run() {
 		}
 		cancel()
 	}
+}
+
+func (l *listener) connect() (*pgx.Conn, error) {
+	config := l.config.Copy()
+	if l.beforeConnect != nil {
+		if err := l.beforeConnect(l.ctx, config); err != nil {
+			return nil, err
+		}
+	}
+	return pgx.ConnectConfig(l.ctx, config)
 }
 
 // isWanted tells whether run should go on.

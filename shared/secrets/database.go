@@ -6,13 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/netip"
 	"net/url"
 	"slices"
 	"strconv"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/ausbizconsulting/referral-fhir-server/shared/postgres"
 )
 
 // Database is where a PostgreSQL database is and how to log in to it, out of a secret as RDS and its rotation write it:
@@ -86,7 +87,7 @@ func parseDatabase(content []byte) (*pgx.ConnConfig, error) {
 		Scheme: "postgres", User: url.UserPassword(s.Username, s.Password), Path: "/" + s.Dbname,
 		Host: net.JoinHostPort(s.Host, strconv.FormatUint(port, 10)),
 	}
-	if !onThisMachine(s.Host) {
+	if !postgres.OnThisMachine(s.Host) {
 		u.RawQuery = "sslmode=verify-full" // RDS's own issuers are in the file that PGSSLROOTCERT names
 	}
 	c, err := pgx.ParseConfig(u.String())
@@ -94,10 +95,4 @@ func parseDatabase(content []byte) (*pgx.ConnConfig, error) {
 		return nil, errors.New("no connection can be made of it: host is no name or address, or the file PGSSLROOTCERT has no certificates")
 	}
 	return c, nil
-}
-
-// onThisMachine tells whether what is sent to host goes over no network, as it does in development.
-func onThisMachine(host string) bool {
-	address, err := netip.ParseAddr(host)
-	return host == "localhost" || err == nil && address.IsLoopback()
 }

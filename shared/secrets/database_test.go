@@ -30,7 +30,12 @@ type login struct {
 
 func newLogin(t testing.TB) login {
 	t.Helper()
-	address := pgtest.Empty(t)
+	return loginOf(t, pgtest.Empty(t))
+}
+
+// loginOf returns a new one to the database at address.
+func loginOf(t testing.TB, address string) login {
+	t.Helper()
 	admin, err := pgx.Connect(t.Context(), address)
 	if err != nil {
 		t.Fatal(err)

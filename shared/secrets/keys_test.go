@@ -253,7 +253,7 @@ func TestKeysFromSettings(t *testing.T) {
 	}{
 		{"secret", map[string]string{"REFERRAL_KEYS_SECRET": secretID}, ""},
 		{"variables", map[string]string{"REFERRAL_KD": key(1), "REFERRAL_KM": key(2)}, ""},
-		{"neither", nil, "REFERRAL_KD"},
+		{"neither", nil, ""},
 		{"half", map[string]string{"REFERRAL_KD": key(1)}, "REFERRAL_KM"},
 		{"both", map[string]string{"REFERRAL_KEYS_SECRET": secretID, "REFERRAL_KM": key(2)}, "REFERRAL_KD and REFERRAL_KM"},
 		{"another's secret", map[string]string{"REFERRAL_KEYS_SECRET": "zqx-other"}, "REFERRAL_KEYS_SECRET"},
@@ -262,7 +262,7 @@ func TestKeysFromSettings(t *testing.T) {
 			v := env.Read(func(name string) (string, bool) { value, ok := test.variables[name]; return value, ok })
 			k := secrets.KeysFromSettings(v, nil)
 			err := v.Err()
-			if (err == nil) != (test.wrong == "") || (k == nil) != (err != nil) || !strings.Contains(fmt.Sprint(err), test.wrong) {
+			if (err == nil) != (test.wrong == "") || (k == nil) != (err != nil || test.variables == nil) || !strings.Contains(fmt.Sprint(err), test.wrong) {
 				t.Fatalf("got %v, %v, want what is wrong with %q", k, err, test.wrong)
 			}
 			if k != nil && k.Mint(submission) != want.Mint(submission) {

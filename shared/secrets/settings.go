@@ -16,24 +16,23 @@ import (
 const startTimeout = 10 * time.Second
 
 // KeysFromSettings returns the keys of the secret that REFERRAL_KEYS_SECRET names, or else those of REFERRAL_KD and
-// REFERRAL_KM, which every function of a deployment has alike. When one is missing or wrong, v reports it and the result
-// is nil.
+// REFERRAL_KM, which every function of a deployment has alike. The result is nil where none of them is set, and where v
+// reports what is missing or wrong.
 func KeysFromSettings(v *env.Settings, log *slog.Logger) *referral.Keys {
-	c, ok := read(v, "REFERRAL_KEYS_SECRET", log)
-	kd, km := v.Base64("REFERRAL_KD", 32), v.Base64("REFERRAL_KM", 32)
-	if !ok {
+	c := read(v, "REFERRAL_KEYS_SECRET", log)
+	given := v.String("REFERRAL_KD", "") + v.String("REFERRAL_KM", "")
+	switch {
+	case c.ID != "" && given != "":
+		v.Wrong("REFERRAL_KD and REFERRAL_KM", "unset where REFERRAL_KEYS_SECRET is set")
+		return nil
+	case given != "":
 		v.Require("REFERRAL_KD", "REFERRAL_KM")
-		keys, err := referral.NewKeys(kd, km)
+		keys, err := referral.NewKeys(v.Base64("REFERRAL_KD", 32), v.Base64("REFERRAL_KM", 32))
 		if err != nil {
 			return nil // v has told
 		}
 		return keys
-	}
-	if kd != nil || km != nil {
-		v.Wrong("REFERRAL_KD and REFERRAL_KM", "unset where REFERRAL_KEYS_SECRET is set")
-		return nil
-	}
-	if c.Client == nil {
+	case c.Client == nil:
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
@@ -49,27 +48,27 @@ func KeysFromSettings(v *env.Settings, log *slog.Logger) *referral.Keys {
 // DatabaseFromSettings returns the database of the secret that REFERRAL_DATABASE_SECRET names, or nil where that is not
 // set or v has reported that it cannot be used: DATABASE_URL says what it would say.
 func DatabaseFromSettings(v *env.Settings, log *slog.Logger) *Database {
-	c, ok := read(v, "REFERRAL_DATABASE_SECRET", log)
-	if !ok || c.Client == nil {
+	c := read(v, "REFERRAL_DATABASE_SECRET", log)
+	if c.Client == nil {
 		return nil
 	}
 	return NewDatabase(c)
 }
 
-// read returns the Config for the secret that the variable names; !ok: it names none. Without AWS configuration, which
-// v reports, there is no Client.
-func read(v *env.Settings, variable string, log *slog.Logger) (c Config, ok bool) {
-	c = Config{ID: v.String(variable, ""), TTL: v.Duration("REFERRAL_SECRETS_TTL", 5*time.Minute, 10*time.Second, 24*time.Hour), Log: log}
+// read returns the Config for the secret that the variable names. There is no Client where it names none, and without
+// AWS configuration, which v reports.
+func read(v *env.Settings, variable string, log *slog.Logger) Config {
+	c := Config{ID: v.String(variable, ""), TTL: v.Duration("REFERRAL_SECRETS_TTL", 5*time.Minute, 10*time.Second, 24*time.Hour), Log: log}
 	if c.ID == "" {
-		return c, false
+		return c
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
 	defer cancel()
 	configuration, err := config.LoadDefaultConfig(ctx)
 	if err != nil {
 		v.Wrong(variable, "read with an AWS configuration: "+err.Error())
-		return c, true
+		return c
 	}
 	c.Client = secretsmanager.NewFromConfig(configuration)
-	return c, true
+	return c
 }

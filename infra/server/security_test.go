@@ -1,0 +1,57 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// TestSecurityNamesTests: what SECURITY.md says is shown by a test that is there, and every item of the lists has its row.
+func TestSecurityNamesTests(t *testing.T) {
+	text, err := os.ReadFile("../../SECURITY.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	known := map[string]bool{}
+	for _, name := range regexp.MustCompile("`([a-z/]+)\\.((?:Test|Fuzz)\\w+)`").FindAllStringSubmatch(string(text), -1) {
+		folder, test := name[1], name[2]
+		if !known[folder] {
+			readTests(t, folder, known)
+		}
+		if !known[folder+"."+test] {
+			t.Errorf("SECURITY.md names %s, which %s does not have", test, folder)
+		}
+	}
+	for i := range 17 {
+		for _, row := range []string{fmt.Sprintf("| API%d ", min(i+1, 10)), fmt.Sprintf("| V%d ", i+1)} {
+			_, cells, found := strings.Cut(string(text), "\n"+row)
+			if cells, _, _ = strings.Cut(cells, "\n"); !found || !strings.Contains(cells, "| `") && !strings.Contains(cells, "| none: ") {
+				t.Errorf("SECURITY.md lacks the row%s or its tests", row)
+			}
+		}
+	}
+}
+
+var testFunctions = regexp.MustCompile(`(?m)^func ((?:Test|Fuzz)\w+)\(`)
+
+// readTests makes known the folder and its tests, as folder.Test.
+func readTests(t *testing.T, folder string, known map[string]bool) {
+	t.Helper()
+	known[folder] = true
+	files, err := filepath.Glob(filepath.Join("../..", folder, "*_test.go"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, test := range testFunctions.FindAllSubmatch(text, -1) {
+			known[folder+"."+string(test[1])] = true
+		}
+	}
+}
