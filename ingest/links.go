@@ -15,7 +15,7 @@ import (
 // resource of its own, and a reference would lead to none of them for sure), and that what a transaction refers to by
 // search criteria can be searched. In other Bundles nothing may (FHIR R4 http.html#trules): the schemas say so.
 func (r *rules) links(b fhir.Bundle) {
-	known := make(map[string]bool, len(b.Entries))
+	known, sound := make(map[string]bool, len(b.Entries)), map[string]bool{}
 	for i, entry := range b.Entries {
 		if entry.FullURL != "" && known[entry.FullURL] {
 			r.fail("full-url-unique", fhir.CodeInvariant, b.Expression(i, "fullUrl"), "Another entry has the same fullUrl")
@@ -23,8 +23,11 @@ func (r *rules) links(b fhir.Bundle) {
 		known[entry.FullURL] = true
 		if b.Type == "transaction" {
 			conditionalReferences(entry.Resource, b.Expression(i, "resource"), func(path, resourceType, query string) {
-				_, err := search.ParseCondition(resourceType, query, r.base)
-				r.failAs("reference-criteria", path, err)
+				if reference := resourceType + "?" + query; !sound[reference] { // counts once, however often it stands there
+					err := r.condition(resourceType, query)
+					sound[reference] = err == nil
+					r.failAs("reference-criteria", path, err)
+				}
 			})
 		}
 	}
@@ -51,20 +54,26 @@ func conditionalReferences(resource *fhir.Value, path string, visit func(path, r
 // organisation at all is the sender's business, and worth a warning.
 func (r *rules) addressees(b fhir.Bundle) {
 	links := b.Links()
-	addressees, err := referral.Addressees(b, links, nil)
-	if e, ok := errors.AsType[*fhir.Error](err); ok {
-		for _, i := range e.Issues {
-			r.fail("addressee", i.Code, i.Expression, i.Details)
-		}
-		return
-	}
+	known := referral.NewAddressees(b, links, nil)
 	places, looks := "contained", b.Type == "transaction" || b.Type == "batch"
 	if looks {
 		places += ", on this server"
 	}
+	tooMany := fhir.SeverityError
+	if b.Type == "batch" { // which fails the entry alone, when it settles
+		tooMany = fhir.SeverityWarning
+	}
 	request, addressed := -1, false
 	for i, entry := range b.Entries {
-		addressed = addressed || len(addressees[i]) > 0
+		addressees, err := known.Of(i)
+		if e, ok := errors.AsType[*fhir.Error](err); ok {
+			r.add(tooMany, "addressee", e.Issues[0].Code, b.Expression(i, "resource"), e.Issues[0].Details)
+			if tooMany == fhir.SeverityError {
+				return
+			}
+			continue
+		}
+		addressed = addressed || len(addressees) > 0
 		if !bundle.IsNew(b.Type, entry) {
 			continue
 		}

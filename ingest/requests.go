@@ -1,6 +1,7 @@
 package ingest
 
 import (
+	"fmt"
 	"net/http"
 	"regexp"
 	"strings"
@@ -39,7 +40,7 @@ func (r *rules) requests(bundle fhir.Bundle) {
 		case http.MethodPatch:
 			changes, err := patch.InBinary(entry.Resource)
 			if err == nil {
-				err = patch.Check(changes)
+				err = checkPatch(changes)
 			}
 			r.failAs("request-patch", bundle.Expression(i, "resource"), err)
 		}
@@ -48,21 +49,81 @@ func (r *rules) requests(bundle fhir.Bundle) {
 
 // criteria holds that what a request finds its resources by can be searched.
 func (r *rules) criteria(request *fhir.Value, target fhir.Target, expression string) {
-	switch method := request.Get("method").Text(); {
-	case method == http.MethodPost && request.Get("ifNoneExist") != nil:
-		criteria := strings.TrimPrefix(request.Get("ifNoneExist").Text(), "?")
-		_, err := search.ParseCondition(target.Type, criteria, r.base)
-		r.failAs("request-criteria", expression+".ifNoneExist", err)
-	case method == http.MethodPost || target.ID != "":
-	case method == http.MethodGet || method == http.MethodHead:
-		if _, err := search.ParseCondition(target.Type, target.Query, r.base); err != nil {
-			r.fail("request-url", fhir.CodeNotSupported, expression+".url",
-				"A search in a transaction has search parameters that this server knows for the type, without modifiers, and no others")
-		}
-	default:
-		_, err := search.ParseCondition(target.Type, target.Query, r.base)
-		r.failAs("request-criteria", expression+".url", err)
+	criteria, place, ok := criteriaIn(request, target)
+	if !ok {
+		return
 	}
+	err := r.condition(target.Type, criteria)
+	if method := request.Get("method").Text(); err != nil && (method == http.MethodGet || method == http.MethodHead) {
+		r.fail("request-url", fhir.CodeNotSupported, expression+"."+place,
+			"A search in a transaction has search parameters that this server knows for the type, without modifiers, and no others")
+		return
+	}
+	r.failAs("request-criteria", expression+"."+place, err)
+}
+
+// criteriaIn returns the search criteria of a request, if it has any, and the element that they stand in.
+func criteriaIn(request *fhir.Value, target fhir.Target) (criteria, place string, ok bool) {
+	switch ifNoneExist := request.Get("ifNoneExist"); {
+	case request.Get("method").Text() == http.MethodPost:
+		return strings.TrimPrefix(ifNoneExist.Text(), "?"), "ifNoneExist", ifNoneExist != nil
+	default:
+		return target.Query, "url", target.ID == ""
+	}
+}
+
+// condition holds that criteria can be searched, and counts what they ask for.
+func (r *rules) condition(resourceType, criteria string) error {
+	if r.sought > search.MaxAlternatives {
+		return nil // said once, below
+	}
+	c, err := search.ParseCondition(resourceType, criteria, r.base)
+	if err == nil {
+		r.sought += c.Alternatives()
+	}
+	return err
+}
+
+// bounded holds that all search criteria together are no more than may be looked for at once. Those of a batch are
+// counted here: what else is wrong with them is told when it settles.
+func (r *rules) bounded(bundle fhir.Bundle) {
+	if bundle.Type == "batch" {
+		for _, entry := range bundle.Entries {
+			request := entry.Get("request")
+			target, ok := fhir.ParseTarget(request.Get("url").Text())
+			if criteria, _, conditional := criteriaIn(request, target); ok && conditional {
+				_ = r.condition(target.Type, criteria)
+			}
+		}
+	}
+	if r.sought > search.MaxAlternatives {
+		r.fail("criteria-limit", fhir.CodeTooCostly, "Bundle.entry",
+			fmt.Sprintf("The search criteria of a Bundle have at most %d alternatives in all", search.MaxAlternatives))
+	}
+}
+
+// checkPatch holds that changes are a JSON Patch, and one that leaves no reference by search criteria.
+func checkPatch(changes []byte) error {
+	if err := patch.Check(changes); err != nil {
+		return err
+	}
+	operations, err := fhir.Parse(changes, "", fhir.Limits{Root: fhir.Array})
+	if err != nil {
+		return err
+	}
+	conditional := false
+	for i := range operations.Items() {
+		operation := &operations.Items()[i]
+		toReference := strings.HasSuffix(operation.Get("path").Text(), "/reference")
+		operation.Strings(func(name string, v *fhir.Value) {
+			_, _, ok := search.IsConditional(v.Text())
+			conditional = conditional || ok && (name == "reference" || name == "value" && toReference && v == operation.Get("value"))
+		})
+	}
+	if conditional {
+		return fhir.NewError(fhir.CodeNotSupported, "", "A reference by search criteria is resolved in a resource that is sent whole, and in no patch")
+	}
+	return nil
 }
 
 const (

@@ -110,6 +110,7 @@ func anyFails(issues []fhir.Issue) bool {
 type rules struct {
 	issues []fhir.Issue
 	failed map[string]bool // expressions of which something is said already: what else is wrong there follows from it
+	sought int             // alternatives of search criteria
 	base   string          // of references to this server's resources, up to and with the slash before the type
 }
 
@@ -160,6 +161,7 @@ func (s *Server) intakeIssues(bundle fhir.Bundle, issues []fhir.Issue) []fhir.Is
 		r.fail("bundle-empty", fhir.CodeRequired, "Bundle.entry", "The Bundle has no entries")
 	}
 	r.links(bundle)
+	r.bounded(bundle)
 	r.addressees(bundle)
 	return r.issues
 }

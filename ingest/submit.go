@@ -72,6 +72,9 @@ func (s *Server) submitBundle(w *fhirhttp.Response, r *http.Request, prefer fhir
 	}
 	bundle, warnings, err := s.read(r.Context(), body, takes)
 	if err != nil {
+		if e, ok := errors.AsType[*fhir.Error](err); ok && e.Status == http.StatusMethodNotAllowed {
+			w.Header().Set("Allow", http.MethodPost) // of this address; what is not allowed is an entry's
+		}
 		return err
 	}
 	// Clones, since a piece of the document would keep it all in memory while the message is sent.

@@ -147,7 +147,7 @@ func (s *Server) readPatch(w *fhirhttp.Response, r *http.Request) ([]byte, error
 		return nil, err
 	}
 	defer end()
-	return body, patch.Check(body)
+	return body, checkPatch(body)
 }
 
 // readResource holds a resource that is to be created or updated against what the URL says, FHIR and its profiles, and

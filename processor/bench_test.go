@@ -25,3 +25,27 @@ func BenchmarkSettle(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkSearchCriteria settles as many search criteria as one submission may have, each of which looks for what all
+// the others write.
+func BenchmarkSearchCriteria(b *testing.B) {
+	f := newFixture(b)
+	identifiers, alternatives := make([]string, 90), make([]string, 10)
+	for i := range identifiers {
+		identifiers[i] = fmt.Sprintf(`{"value":"x%d"}`, i)
+	}
+	for i := range alternatives {
+		alternatives[i] = fmt.Sprintf("x%d", i)
+	}
+	body := `{"resourceType":"Patient","identifier":[` + strings.Join(identifiers, ",") + `]}`
+	query := "identifier=" + strings.Join(alternatives, ",") + "&_id=0197a000-0000-7000-8000-000000000000"
+	entries := make([]string, 900)
+	for i := range entries {
+		entries[i] = entry("POST", "Patient", "", body, `,"ifNoneExist":"`+query+`"`)
+	}
+	for n := 1; b.Loop(); n++ {
+		if state, err := f.Settle(b.Context(), f.transaction(n, "transaction", entries...), 1); err != nil || state != referral.Completed {
+			b.Fatal(state, err)
+		}
+	}
+}

@@ -1,6 +1,7 @@
 package processor
 
 import (
+	"context"
 	"regexp"
 	"slices"
 	"strconv"
@@ -13,23 +14,30 @@ import (
 )
 
 // complete fills in the settlement with what the requests have come to.
-func (t *transaction) complete() error {
-	for i := range t.places {
-		if err := t.resolve(i); err != nil {
-			if err = t.fail(i, err); err != nil {
-				return err
+func (t *transaction) complete(ctx context.Context) error {
+	if !t.isBatch() { // all references are resolved before any leads to an addressee
+		for _, step := range []func(int) error{t.resolve, t.address} {
+			for i := range t.places {
+				if err := ctx.Err(); err != nil {
+					return err
+				}
+				if err := step(i); err != nil {
+					return err
+				}
 			}
 		}
 	}
 	l := t.newLinks()
-	addressees, err := referral.Addressees(t.bundle, t.links, t.stored)
+	readers, err := t.readers(t.addressees)
 	if err != nil {
 		return err
 	}
-	readers := t.readers(l, addressees)
 	s := t.settlement
 	s.begin()
-	for i, w := range t.written() {
+	for i, w := range t.writes {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
 		if w == nil {
 			continue
 		}
@@ -39,7 +47,7 @@ func (t *transaction) complete() error {
 		}
 		r.Readers = readers[w.id]
 		if w.typ == "Task" && w.live {
-			r.Owner = t.owner(w, addressees[i])
+			r.Owner = t.owner(w, t.addressees[i])
 		}
 		if t.isOwned(w) {
 			s.Readers = append(s.Readers, w.stored.Org) // who asked is told how it stands
@@ -79,14 +87,14 @@ func (t *transaction) anyFailed() bool {
 }
 
 // written returns, in step with the entries, what each writes, or nil.
-func (t *transaction) written() []*state {
-	written := make([]*state, len(t.places))
-	for _, s := range t.states {
-		if s.writer >= 0 {
-			written[s.writer] = s
-		}
+func (t *transaction) written() []*state { return t.writes }
+
+// address notes whom what entry i writes is addressed to.
+func (t *transaction) address(i int) (err error) {
+	if s := t.writes[i]; s != nil && s.live {
+		t.addressees[i], err = t.addressed.Of(i)
 	}
-	return written
+	return at(t.expression(i, "resource"), err)
 }
 
 // owner returns the organisation that may update a Task beside its sender, or "". addressees are those of the Task.
@@ -104,7 +112,7 @@ func (t *transaction) owner(s *state, addressees []string) string {
 func (t *transaction) build(i int, s *state, l *links) (postgres.Resource, error) {
 	r := postgres.Resource{ID: s.id, Type: s.typ, Version: s.number, Deleted: !s.live}
 	if s.stored != nil && !s.stored.Deleted {
-		before, err := fhir.Parse(s.stored.JSON(), s.typ, fhir.Limits{})
+		before, err := s.replaced()
 		if err != nil {
 			return r, err
 		}
@@ -133,8 +141,8 @@ func (t *transaction) build(i int, s *state, l *links) (postgres.Resource, error
 
 // resolve finds what the conditional references of entry i lead to, and that what a request must not lack is there.
 func (t *transaction) resolve(i int) (err error) {
-	s := t.places[i].state
-	if s == nil || s.writer != i || !s.live {
+	s := t.writes[i]
+	if s == nil || !s.live {
 		return nil
 	}
 	if len(t.references) > 0 {
@@ -143,10 +151,7 @@ func (t *transaction) resolve(i int) (err error) {
 			if _, known := t.names[v.Text()]; err != nil || name != "reference" || !conditional || known {
 				return
 			}
-			var found []*state
-			if found, err = t.meeting(index, &t.conditions[index]); err != nil {
-				return
-			}
+			found := t.memory.Find(t.conditions[index])
 			if len(found) != 1 {
 				err = fhir.NewError(fhir.CodeMultiple, path, "A conditional reference finds exactly one resource; this one finds "+strconv.Itoa(len(found)))
 				return
@@ -231,16 +236,13 @@ func (t *transaction) stored(name string) *fhir.Value {
 	if !ok {
 		return nil
 	}
-	if s, ok := t.states[id]; ok && s.live && s.resource != nil {
+	if s, ok := t.states[id]; ok && s.writer >= 0 {
 		return s.resource
 	}
-	r, ok := t.found.Reached[id]
-	if !ok || r.Content == "" {
-		return nil
-	}
-	resource, err := fhir.Parse(postgres.Version{Type: r.Type, ID: id.String(), Content: r.Content}.JSON(), r.Type, fhir.Limits{})
-	if err != nil {
-		return nil
+	resource, parsed := t.reached[id]
+	if r := t.found.Reached[id]; !parsed && r.Content != "" {
+		resource, _ = parseStored(postgres.Version{Type: r.Type, ID: id.String(), Content: r.Content}) // if it cannot be read, it leads nowhere
+		t.reached[id] = resource
 	}
 	return resource
 }

@@ -2,9 +2,11 @@ package processor
 
 import (
 	"reflect"
+	"regexp"
 	"strconv"
 
 	"github.com/ausbizconsulting/referral-fhir-server/shared/fhir"
+	"github.com/ausbizconsulting/referral-fhir-server/shared/referral"
 )
 
 // isOwned tells a Task of another organisation that this one owns, and may therefore update: that closes the loop
@@ -19,7 +21,8 @@ var terms = []string{
 	"identifier", "groupIdentifier", "basedOn", "partOf", "intent", "code", "focus", "for", "encounter", "requester", "owner", "contained",
 }
 
-// keepsTerms holds that an update by the owner of another's Task leaves its terms alone.
+// keepsTerms holds that an update by the owner of another's Task leaves its terms alone, and adds nothing that leads to
+// what the owner may not read: the sender's next update would share it.
 func (t *transaction) keepsTerms(i int, s *state, after *fhir.Value) error {
 	if !t.isOwned(s) {
 		return nil
@@ -34,8 +37,51 @@ func (t *transaction) keepsTerms(i int, s *state, after *fhir.Value) error {
 				"The owner of a Task updates how it stands: what was asked of whom is its sender's to change")
 		}
 	}
-	return nil
+	return t.addsOnlyReadable(i, before, after)
 }
+
+// addsOnlyReadable holds that the owner may read what it adds links to. What does not exist is not told from what it
+// may not read.
+func (t *transaction) addsOnlyReadable(i int, before, after *fhir.Value) (err error) {
+	known := map[referral.UUID]bool{}
+	before.Strings(func(name string, v *fhir.Value) {
+		if id, ok := t.leadsTo(name, v.Text()); ok {
+			known[id] = true
+		}
+	})
+	after.Walk(t.expression(i, "resource"), func(name, path string, v *fhir.Value) {
+		id, ok := t.leadsTo(name, v.Text())
+		if !ok || known[id] || err != nil {
+			return
+		}
+		if _, inside := t.links.Entry(i, cutFragment(v.Text())); inside {
+			return
+		}
+		if _, readable := t.found.Reached[id]; readable {
+			return
+		}
+		if err = t.underWay(id); err == nil {
+			err = fhir.NewError(fhir.CodeForbidden, path, "The reference leads to nothing on this server that the owner of the Task may read")
+		}
+	})
+	return err
+}
+
+// leadsTo returns the resource of this server that the store might take a string for a link to.
+func (t *transaction) leadsTo(name, text string) (referral.UUID, bool) {
+	if !isFollowed(name) {
+		return referral.UUID{}, false
+	}
+	found := leading.FindStringSubmatch(t.processor.local(text))
+	if found == nil {
+		return referral.UUID{}, false
+	}
+	id, err := referral.ParseUUID(found[1])
+	return id, err == nil
+}
+
+// leading is a reference to a resource of this server, whatever follows.
+var leading = regexp.MustCompile(`^/?[A-Za-z]+/([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})`)
 
 // localized is a value in the form of encoding/json, references to this server's resources without its base.
 func (t *transaction) localized(v *fhir.Value) any {

@@ -5,17 +5,13 @@ import (
 
 	"github.com/ausbizconsulting/referral-fhir-server/shared/fhir"
 	"github.com/ausbizconsulting/referral-fhir-server/shared/fhir/patch"
+	"github.com/ausbizconsulting/referral-fhir-server/shared/search"
 )
 
 // patch changes a resource by a JSON Patch (FHIR R4 http.html#patch). What comes out is held against the same schemas
 // and profiles as what is sent whole.
-func (t *transaction) patch(i int, r *request) (err error) {
-	var s *state
-	if r.condition != nil {
-		s, err = t.one(i, r)
-	} else {
-		s, err = t.named(r.target)
-	}
+func (t *transaction) patch(i int, r *request) error {
+	s, err := t.aimed(i, r)
 	switch {
 	case err != nil:
 		return err
@@ -24,7 +20,7 @@ func (t *transaction) patch(i int, r *request) (err error) {
 	case !s.live:
 		return fhir.NewError(fhir.CodeDeleted, "", "The resource is deleted")
 	}
-	if err := t.claim(i, r, s); err != nil {
+	if err := t.mayWrite(r, s); err != nil {
 		return err
 	}
 	changed, err := t.patched(s, r.patch)
@@ -34,8 +30,8 @@ func (t *transaction) patch(i int, r *request) (err error) {
 	if err := t.keepsTerms(i, s, changed); err != nil {
 		return err
 	}
-	s.resource = changed
-	t.bundle.Entries[i].Resource = s.resource
+	t.write(i, s, changed)
+	t.bundle.Entries[i].Resource = changed
 	t.places[i] = placeOf{state: s, answer: t.answer(http.StatusOK, s)}
 	return nil
 }
@@ -55,6 +51,14 @@ func (t *transaction) patched(s *state, changes []byte) (*fhir.Value, error) {
 			failing = append(failing, issue)
 		}
 	}
+	resource.Walk(s.typ, func(name, path string, v *fhir.Value) {
+		if _, _, conditional := search.IsConditional(v.Text()); conditional && name == "reference" {
+			failing = append(failing, fhir.Issue{
+				Severity: fhir.SeverityError, Code: fhir.CodeNotSupported, Expression: path, Rule: "conditional-reference", Source: fhir.OwnRules,
+				Details: "A reference by search criteria is resolved in a resource that is sent whole, and in no patch",
+			})
+		}
+	})
 	if len(failing) > 0 {
 		return nil, (&fhir.Error{Issues: failing}).WithStatus(http.StatusUnprocessableEntity)
 	}

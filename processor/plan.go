@@ -1,6 +1,8 @@
 package processor
 
 import (
+	"cmp"
+	"context"
 	"net/http"
 	"regexp"
 	"slices"
@@ -28,11 +30,12 @@ type plan struct {
 	conditionOf map[int]int        // request → condition; of reads: → search
 	searches    []search.Condition
 	references  map[string]int // conditional reference → condition
+	sought      int            // alternatives of all conditions and searches
 	versions    []string
 }
 
 // read makes the plan of a message. An *fhir.Error rejects it.
-func (p *Processor) read(m *queue.Message, s *settlement, body []byte) (*plan, error) {
+func (p *Processor) read(ctx context.Context, m *queue.Message, s *settlement, body []byte) (*plan, error) {
 	plan := &plan{processor: p, keys: p.Keys, settlement: s, conditionOf: map[int]int{}, references: map[string]int{}}
 	var document *fhir.Value
 	var err error
@@ -56,12 +59,22 @@ func (p *Processor) read(m *queue.Message, s *settlement, body []byte) (*plan, e
 		}
 		plan.readConditions(i, r)
 		if r.resource != nil {
-			if err := plan.readReferences(i, r.resource); err != nil {
-				return nil, err
-			}
+			err = plan.readReferences(i, r.resource)
+		}
+		if err = cmp.Or(ctx.Err(), err); err != nil {
+			return nil, err
 		}
 	}
+	if plan.sought > search.MaxAlternatives {
+		return nil, tooMuchSought()
+	}
 	return plan, nil
+}
+
+// tooMuchSought is what ingest has refused already.
+func tooMuchSought() error {
+	return fhir.NewError(fhir.CodeTooCostly, "", "The request has more search criteria than are looked for at once").
+		WithStatus(http.StatusUnprocessableEntity)
 }
 
 func (p *plan) readBundle(bundle fhir.Bundle) error {
@@ -131,6 +144,9 @@ func (p *plan) expression(i int, path ...string) string {
 }
 
 func (p *plan) readConditions(i int, r *request) {
+	if r.condition != nil {
+		p.sought += r.condition.Alternatives()
+	}
 	switch {
 	case r.condition != nil && r.reads():
 		p.conditionOf[i] = len(p.searches)
@@ -146,7 +162,7 @@ func (p *plan) readConditions(i int, r *request) {
 // readReferences notes the conditional references of a resource (FHIR R4 http.html#trules).
 func (p *plan) readReferences(i int, resource *fhir.Value) (err error) {
 	resource.Strings(func(name string, s *fhir.Value) {
-		if name != "reference" || !strings.Contains(s.Text(), "?") || err != nil {
+		if name != "reference" || !strings.Contains(s.Text(), "?") || err != nil || p.sought > search.MaxAlternatives {
 			return
 		}
 		resourceType, query, ok := search.IsConditional(s.Text())
@@ -158,6 +174,7 @@ func (p *plan) readReferences(i int, resource *fhir.Value) (err error) {
 			err = at(p.expression(i, "resource"), e)
 			return
 		}
+		p.sought += condition.Alternatives()
 		p.references[strings.Clone(s.Text())] = len(p.conditions)
 		p.conditions = append(p.conditions, condition)
 	})
@@ -171,11 +188,15 @@ func (p *plan) lookup() (l postgres.Lookup, ok bool) {
 		if r == nil {
 			continue
 		}
-		if id, err := referral.ParseUUID(r.target.ID); err == nil {
-			if r.writes() {
-				l.Write = append(l.Write, id)
-			} else {
+		id, err := referral.ParseUUID(r.target.ID)
+		if r.reads() {
+			if err == nil {
 				l.Refer = append(l.Refer, id)
+			}
+		} else {
+			l.Types = append(l.Types, r.resourceType())
+			if err == nil {
+				l.Write = append(l.Write, id)
 			}
 		}
 		l.Refer = p.referred(l.Refer, i, r)
@@ -186,13 +207,6 @@ func (p *plan) lookup() (l postgres.Lookup, ok bool) {
 	}
 	for _, c := range p.searches {
 		l.Searches = append(l.Searches, lookupCondition(c))
-	}
-	if len(p.conditions) > 0 {
-		for _, r := range p.requests {
-			if r != nil && r.resource != nil && slices.ContainsFunc(p.conditions, func(c search.Condition) bool { return c.Type == r.resource.ResourceType() }) {
-				l.Keys = append(l.Keys, search.Index(r.resource, func(reference string) string { return reference })...)
-			}
-		}
 	}
 	return l, ok || len(l.Refer) > 0 || len(p.conditions) > 0
 }

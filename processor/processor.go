@@ -109,13 +109,13 @@ func (p *Processor) prepare(ctx context.Context, m *queue.Message, attempts int)
 	if err != nil {
 		return nil, err
 	}
-	plan, err := p.read(m, s, body)
+	plan, err := p.read(ctx, m, s, body)
 	if err == nil {
 		if lookup, depends := plan.lookup(); depends {
 			s.plan, s.lookup = plan, lookup
 			return s, nil
 		}
-		err = plan.decide(&postgres.Found{})
+		err = plan.decide(ctx, &postgres.Found{})
 	}
 	if err := s.rejectFor(err); err != nil {
 		return nil, err // nothing half built may settle
@@ -150,7 +150,7 @@ func (p *Processor) write(ctx context.Context, s *settlement) (referral.State, e
 func (p *Processor) settle(ctx context.Context, s *settlement) (settled bool, err error) {
 	if s.plan != nil {
 		return p.Store.Revise(ctx, s.Settlement, s.lookup, func(found *postgres.Found) error {
-			return s.rejectFor(s.plan.decide(found))
+			return s.rejectFor(s.plan.decide(ctx, found))
 		})
 	}
 	all, err := p.Store.Settle(ctx, s.Settlement)

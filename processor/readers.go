@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/ausbizconsulting/referral-fhir-server/shared/fhir"
 	"github.com/ausbizconsulting/referral-fhir-server/shared/postgres"
@@ -12,8 +13,9 @@ import (
 
 // readers returns the organisations other than the sender that may read each resource that the transaction writes or
 // reaches: an addressee reads what is addressed to it and all that this reaches, in the submission and on this server;
-// who could read a version reads the next one, and what that reaches.
-func (t *transaction) readers(l *links, addressees [][]string) map[referral.UUID][]string {
+// who could read a version reads the next one, and what that reaches. The error is errUnderWay while some of that may
+// still come: the order of delivery does not decide what is shared.
+func (t *transaction) readers(addressees [][]string) (map[referral.UUID][]string, error) {
 	readers, starts := map[referral.UUID][]string{}, map[string][]referral.UUID{}
 	for i, s := range t.written() {
 		if s == nil {
@@ -37,9 +39,12 @@ func (t *transaction) readers(l *links, addressees [][]string) map[referral.UUID
 		}
 	}
 	if len(starts) > 0 {
-		next := t.graph(l)
+		next := t.graph()
 		for org, from := range starts {
 			for _, id := range reached(from, next) {
+				if err := t.underWay(id); err != nil {
+					return nil, err
+				}
 				if s, ok := t.states[id]; !ok || !t.isOwned(s) {
 					readers[id] = append(readers[id], org)
 				}
@@ -50,26 +55,24 @@ func (t *transaction) readers(l *links, addressees [][]string) map[referral.UUID
 		slices.Sort(readers[id]) // the same at every delivery
 		readers[id] = slices.Compact(readers[id])
 	}
-	return readers
+	return readers, nil
 }
 
-// graph returns what each resource refers to, as the transaction leaves it.
-func (t *transaction) graph(l *links) func(referral.UUID) []referral.UUID {
+// graph returns what each resource refers to, as the transaction leaves it. What others wrote leads nobody to what is
+// this sender's, nor does a Task of theirs that the sender updates.
+func (t *transaction) graph() func(referral.UUID) []referral.UUID {
 	next := map[referral.UUID][]referral.UUID{}
 	for i, s := range t.written() {
 		if s == nil {
 			continue
 		}
 		next[s.id] = nil
-		if !s.live {
+		if !s.live || t.isOwned(s) {
 			continue
 		}
 		seen := map[referral.UUID]bool{}
 		s.resource.Strings(func(name string, v *fhir.Value) {
-			if !fhir.MayLink(name) {
-				return
-			}
-			if id, ok := t.target(l, i, v.Text()); ok && !seen[id] {
+			if id, ok := t.target(i, name, v.Text()); ok && !seen[id] {
 				seen[id] = true
 				next[s.id] = append(next[s.id], id)
 			}
@@ -79,29 +82,37 @@ func (t *transaction) graph(l *links) func(referral.UUID) []referral.UUID {
 		if ids, written := next[id]; written {
 			return ids
 		}
-		if r := t.found.Reached[id]; r.Own { // what others wrote leads nobody to what is this sender's
+		if r := t.found.Reached[id]; r.Own {
 			return r.Links
 		}
 		return nil
 	}
 }
 
-// target returns the resource that a text in entry i leads to.
-func (t *transaction) target(l *links, i int, text string) (referral.UUID, bool) {
-	if j, ok := l.Entry(i, cutFragment(text)); ok {
+// target returns the resource that a string of entry i, in an element called name, leads to: in the submission wherever a
+// link may stand, and elsewhere on this server where the store follows it, too.
+func (t *transaction) target(i int, name, text string) (referral.UUID, bool) {
+	if !fhir.MayLink(name) {
+		return referral.UUID{}, false
+	}
+	url, _, _ := strings.Cut(cutFragment(text), "/_history/")
+	if j, ok := t.links.Entry(i, url); ok {
 		if s := t.places[j].state; s != nil {
 			return s.id, true
 		}
 		return referral.UUID{}, false
 	}
-	if name, ok := t.names[text]; ok {
-		return t.here(name)
+	if found, ok := t.names[text]; ok && name == "reference" {
+		return t.here(found)
 	}
-	if len(text) < len("A/")+36 { // nearly every other text
+	if !isFollowed(name) || len(url) < len("A/")+36 { // nearly every other text
 		return referral.UUID{}, false
 	}
-	return t.here(cutFragment(l.rename(i, text)))
+	return t.here(url)
 }
+
+// isFollowed tells that what an element called name refers to is shared with it: Reference.reference and Attachment.url.
+func isFollowed(name string) bool { return name == "reference" || name == "url" }
 
 func cutFragment(text string) string {
 	for i := range len(text) {
@@ -140,7 +151,7 @@ func (t *transaction) shares(readers map[referral.UUID][]string) []postgres.Shar
 		r := t.found.Reached[id]
 		more := slices.DeleteFunc(readers[id], func(org string) bool { return slices.Contains(r.Readers, org) })
 		if r.Own && len(more) > 0 {
-			shares = append(shares, postgres.Share{ID: id, VID: r.VID, Readers: more})
+			shares = append(shares, postgres.Share{ID: id, Readers: more})
 		}
 	}
 	return shares

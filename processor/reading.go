@@ -1,6 +1,7 @@
 package processor
 
 import (
+	"cmp"
 	"net/http"
 	"slices"
 
@@ -9,34 +10,6 @@ import (
 	"github.com/ausbizconsulting/referral-fhir-server/shared/referral"
 	"github.com/ausbizconsulting/referral-fhir-server/shared/search"
 )
-
-// meeting returns the resources that meet the condition at index, as the transaction has left them.
-func (t *transaction) meeting(index int, condition *search.Condition) ([]*state, error) {
-	var meet []*state
-	check := func(s *state) error {
-		if s == nil || !s.live || slices.Contains(meet, s) {
-			return nil
-		}
-		resource, err := t.content(s)
-		if err == nil && condition.Match(s.id.String(), resource) {
-			meet = append(meet, s)
-		}
-		return err
-	}
-	for _, id := range t.found.Matches[index] {
-		if err := check(t.at(id, condition.Type)); err != nil {
-			return nil, err
-		}
-	}
-	for _, s := range t.states {
-		if s.writer >= 0 && s.typ == condition.Type {
-			if err := check(s); err != nil {
-				return nil, err
-			}
-		}
-	}
-	return meet, nil
-}
 
 // read answers a GET: what it finds is as the transaction has left it (FHIR R4 http.html#trules).
 func (t *transaction) read(i int, r *request) error {
@@ -66,11 +39,14 @@ func (t *transaction) read(i int, r *request) error {
 			return nothingHere()
 		}
 		if !s.live {
-			return fhir.NewError(fhir.CodeDeleted, "", "The resource is deleted")
+			return gone()
 		}
 		answer.Version, number = s.version(), s.number
 	} else {
 		stored, ok := t.found.Reached[id]
+		if s := t.state(id); !ok && s != nil && s.typ == r.target.Type && !s.live {
+			return gone()
+		}
 		if !ok || stored.Type != r.target.Type {
 			return nothingHere()
 		}
@@ -92,35 +68,58 @@ func nothingHere() error {
 	return fhir.NewError(fhir.CodeNotFound, "", "There is nothing here with this id that this client may read")
 }
 
-// search answers a GET with criteria: what the transaction wrote first, then what is stored, newest first.
-func (t *transaction) search(i int, r *request) error {
-	answer := referral.Answer{Status: http.StatusOK, Matches: []string{}}
-	for j := range t.places {
-		s := t.places[j].state
-		if s == nil || s.writer != j || s.typ != r.condition.Type || !s.live {
-			continue
-		}
-		if resource, err := t.content(s); err != nil {
-			return err
-		} else if r.condition.Match(s.id.String(), resource) {
-			answer.Matches = append(answer.Matches, s.version())
+func gone() error { return fhir.NewError(fhir.CodeDeleted, "", "The resource is deleted") }
+
+// readable finds what searches may: what the transaction has written first, then what is stored, newest first.
+type readable struct {
+	memory   *search.Memory[referral.UUID]
+	versions map[referral.UUID]string // their names
+}
+
+// newReadable reads all that searches lead to, once nothing more is written.
+func (t *transaction) newReadable() (*readable, error) {
+	r := &readable{search.NewMemory[referral.UUID](t.searches...), map[referral.UUID]string{}}
+	for _, s := range t.writes {
+		if s != nil && s.live {
+			r.memory.Put(s.id, s.id.String(), s.resource)
+			r.versions[s.id] = s.version()
 		}
 	}
-	for _, v := range t.found.Results[t.conditionOf[i]] {
+	stored := slices.Concat(t.found.Results...)
+	slices.SortStableFunc(stored, func(a, b postgres.Version) int { return cmp.Compare(b.VID, a.VID) })
+	for _, v := range stored {
 		id, err := referral.ParseUUID(v.ID)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		if s, ok := t.states[id]; ok && s.writer >= 0 {
+		if s, ok := t.states[id]; ok && s.writer >= 0 || r.versions[id] != "" {
 			continue // told above, if it is still there
 		}
-		resource, err := fhir.Parse(v.JSON(), v.Type, fhir.Limits{})
+		resource, err := parseStored(v)
 		if err != nil {
+			return nil, err
+		}
+		r.memory.Put(id, v.ID, resource)
+		r.versions[id] = postgres.Resource{ID: id, Type: v.Type, Version: v.Number}.Name()
+	}
+	return r, nil
+}
+
+// search answers a GET with criteria.
+func (t *transaction) search(i int, r *request) error {
+	if t.readable == nil {
+		var err error
+		if t.readable, err = t.newReadable(); err != nil {
 			return err
 		}
-		if r.condition.Match(v.ID, resource) {
-			answer.Matches = append(answer.Matches, postgres.Resource{ID: id, Type: v.Type, Version: v.Number}.Name())
-		}
+	}
+	answer := referral.Answer{Status: http.StatusOK, Matches: []string{}}
+	for _, id := range t.readable.memory.Find(*r.condition) {
+		answer.Matches = append(answer.Matches, t.readable.versions[id])
+	}
+	if t.matches += len(answer.Matches); t.matches > postgres.MaxMatches {
+		return fhir.NewError(fhir.CodeTooCostly, "", "The searches of the request find far too many resources").
+			WithStatus(http.StatusUnprocessableEntity)
 	}
 	t.places[i].answer = answer
 	return nil

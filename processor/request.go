@@ -32,6 +32,14 @@ func (r *request) writes() bool {
 
 func (r *request) reads() bool { return r.method == http.MethodGet || r.method == http.MethodHead }
 
+// resourceType is that of the resource that the request is about.
+func (r *request) resourceType() string {
+	if r.target.Type != "" {
+		return r.target.Type
+	}
+	return r.resource.ResourceType() // of a Bundle whose entries have no requests
+}
+
 // isPlain tells a create that depends on nothing.
 func (r *request) isPlain() bool { return r.method == http.MethodPost && r.condition == nil }
 

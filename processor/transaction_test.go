@@ -207,7 +207,7 @@ func TestTransactionRules(t *testing.T) {
 		entry("DELETE", "Patient/"+a, "", "", `,"ifMatch":"W/\"2\""`),
 		entry("GET", "Patient/"+b, "", "", ""),
 	))
-	if diff := cmp.Diff([]int{409, 201, 409, 204, 404}, statuses(got)); state != referral.Completed || diff != "" {
+	if diff := cmp.Diff([]int{409, 201, 409, 204, 410}, statuses(got)); state != referral.Completed || diff != "" {
 		t.Errorf("a batch: %s (-want +got):\n%s", state, diff)
 	}
 }

@@ -215,6 +215,9 @@ func TestReplies(t *testing.T) {
 			t.Fatal(err)
 		}
 		got := headers{r.Header.Get("Location"), r.Header.Get("ETag"), r.Header.Get("Last-Modified")}
+		if allows := r.Header.Get("Allow") == "GET, HEAD"; allows != (test.status == http.StatusMethodNotAllowed) {
+			t.Errorf("%s: got Allow %q", name, r.Header.Get("Allow"))
+		}
 		if diff := cmp.Diff(test.headers, got); r.Status != test.status || diff != "" || string(r.Body) != test.body {
 			t.Errorf("%s: got %d %s, want %d %s\nheaders (-want +got):\n%s", name, r.Status, r.Body, test.status, test.body, diff)
 		}

@@ -15,7 +15,11 @@ func (v *view) reply() (*fhirhttp.Reply, error) {
 	case v.response != nil:
 		return &fhirhttp.Reply{Status: http.StatusOK, Header: http.Header{}, Body: v.response}, nil
 	case a.Status >= http.StatusBadRequest:
-		return &fhirhttp.Reply{Status: a.Status, Header: http.Header{}, Body: failed(a)}, nil
+		r := &fhirhttp.Reply{Status: a.Status, Header: http.Header{}, Body: failed(a)}
+		if a.Status == http.StatusMethodNotAllowed { // RFC 9110 §15.5.6
+			r.Header.Set("Allow", v.allowed())
+		}
+		return r, nil
 	case single(v.Submission):
 		return v.singleReply(a), nil
 	}
@@ -28,6 +32,14 @@ func (v *view) reply() (*fhirhttp.Reply, error) {
 		return nil, err
 	}
 	return &fhirhttp.Reply{Status: http.StatusOK, Header: http.Header{}, Body: body}, nil
+}
+
+// allowed are the methods that the request's address takes, of which an update of what is not there is none.
+func (v *view) allowed() string {
+	if single(v.Submission) {
+		return http.MethodGet + ", " + http.MethodHead
+	}
+	return http.MethodPost
 }
 
 // singleReply is the answer to a write of one resource that succeeded (FHIR R4 http.html#create, #update, #patch and

@@ -20,14 +20,15 @@ type Cancellation struct {
 }
 
 // cancelSQL writes the row of a submission before its message comes to do so, which then finds it settled; or it turns
-// one that waits for an operator. It keeps no key, since it knows none: the hash of the digest is nobody's.
+// one that waits for an operator. It keeps no key, so that a corrected one can follow: the hash of the digest is nobody's.
 const cancelSQL = `
 with s as (
 	insert into submission (org, d, accepted_at, key_kind, key, client, request_id, state, settled_at, attempts,
 		bundle_type, content, encoding, sha256, listed)
 	values ($1, $2, $3, 'random', $4, $5, $6, 'cancelled', date_trunc('milliseconds', clock_timestamp()), 1,
 		'', '', 'zstd', $7, true)
-	on conflict (org, d) do update set state = excluded.state, settled_at = excluded.settled_at
+	on conflict (org, d) do update set
+		state = excluded.state, settled_at = excluded.settled_at, key_kind = excluded.key_kind, key = excluded.key
 		where submission.state = 'quarantined'
 	returning settled_at
 ), l as (

@@ -1,7 +1,6 @@
 package postgres
 
 import (
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -14,9 +13,9 @@ import (
 
 // Lookup is what a settlement depends on.
 type Lookup struct {
-	// Keys are those of the index that the settlement may write (search.Index), as far as conditions of others may lead to
-	// them: who looks for what another is about to write waits for it, and finds it.
-	Keys []int64
+	// Types are those of all resources that the settlement may write: where it depends on conditions, whose depend on what
+	// it writes wait for it.
+	Types []string
 	// Write are resources that are written by their id, and Conditions what others are found by, to be written or not:
 	// both are locked until the settlement ends, as far as they are the organisation's; of Write also Tasks that it owns.
 	Write      []referral.UUID
@@ -36,17 +35,23 @@ type LookupCondition struct {
 	IDs    []referral.UUID
 }
 
-// MaxMatches is how many resources the conditions of one settlement may lead to in all: beyond, Found.TooMany is set.
-const MaxMatches = 5000
+// MaxMatches is how many resources the conditions of one settlement may lead to in all, and MaxStoredBytes how large
+// may be in all what is read of them and of what it writes, as JSON text: beyond either, Found.TooMany is set.
+const (
+	MaxMatches     = 5000
+	MaxStoredBytes = 32 << 20
+)
 
 // Found is what the store has of a Lookup.
 type Found struct {
-	Own     map[referral.UUID]Stored   // of Write and Conditions, tombstones of Write among them
+	Own     map[referral.UUID]Stored   // of Write and Conditions; and tombstones of Write and Refer
 	Matches [][]referral.UUID          // in step with Conditions: keys may collide, so that a look at the content decides
-	Reached map[referral.UUID]Referred // Refer, Own and all that these refer to, directly and indirectly, as far as one may read it
+	Reached map[referral.UUID]Referred // Refer, Own and all that the organisation's among these lead to, as far as it may read it
 	Results [][]Version                // in step with Searches; likewise
 	History map[string]time.Time       // of Versions those that are there: last updated; zero: it is a deletion
-	TooMany bool
+	TooMany bool                       // contents are missing
+
+	held map[referral.UUID]bool // those of Own that are locked
 }
 
 // Stored is a resource that the organisation may write.
@@ -55,7 +60,8 @@ type Stored struct {
 	Org        string // that sent it: another one's is a Task that the organisation owns
 	Owner      string // of a Task, or empty
 	Readers    []string
-	AcceptedAt time.Time // of the submission that wrote the version
+	AcceptedAt time.Time       // of the submission that wrote the version
+	Digest     referral.Digest // likewise; zero: of a release that did not keep it
 	Deleted    bool
 }
 
@@ -69,18 +75,15 @@ type Referred struct {
 	Own         bool // the organisation sent it
 	Readers     []string
 	Links       []referral.UUID // resources of this server that it refers to
-	Content     string          // of a type that leads to an organisation, else empty
+	Content     string          // of a type that leads to an organisation, and of Own; else empty
 }
 
 // The statements of a look-up; each sees what was committed before it began, hence after the locks were had.
 const (
-	lockSQL = `
-select case when k.key = $2 and not $3 then pg_advisory_xact_lock_shared(k.key) else pg_advisory_xact_lock(k.key) end
-from unnest($1::int8[]) with ordinality k(key, position) order by k.position`
-
 	knownSQL = `select count(*) from submission s where s.org = $1 and s.d = $2 and s.state <> 'quarantined'`
 
-	// A matched part has in m the resources that conditions lead to, each with the position of its condition.
+	// A matched part has in m the resources that conditions lead to, each with the position of its condition, and in p
+	// all positions of each.
 	matchedByKey = `
 with recursive m as materialized (
 	select c.position, r.id
@@ -94,47 +97,69 @@ with recursive m as materialized (
 	join resource r on r.id = c.id and r.type = c.type and `
 	matchedEnd = `
 	limit 5001
+), p as (
+	select m.id, array_agg(m.position) as positions from m group by m.id
 )`
-	mayWrite        = `r.org = $1`
-	matchedOwn      = matchedByKey + mayWrite + matchedByID + mayWrite + matchedEnd
+	isOwn           = `r.org = $1`
+	matchedOwn      = matchedByKey + isOwn + matchedByID + isOwn + matchedEnd
 	matchedReadable = matchedByKey + mayRead + matchedByID + mayRead + matchedEnd
 
-	ownSQL = matchedOwn + `, t as (
-	select r.* from resource r
-	where r.id in (select m.id from m union select unnest($9::uuid[])) and (` + mayWrite + ` or r.owner = $1 and r.id = any($9::uuid[]))
-	order by r.id for update
-)
-select t.id::text, t.type, t.version, t.last_updated, t.vid, t.meta, t.content, t.org, t.readers, coalesce(t.owner, ''), coalesce(t.accepted_at, 'epoch'),
-	array(select m.position from m where m.id = t.id), (select count(*) from m)
-from t`
-
-	foundSQL = matchedReadable + `
-select r.id::text, r.type, r.version, r.last_updated, r.vid, r.meta, r.content, array_agg(m.position), (select count(*) from m)
-from m join resource r on r.id = m.id and ` + mayRead + `
-group by r.id, r.type, r.version, r.last_updated, r.vid, r.meta, r.content
-order by r.vid desc`
-
-	tombstoneSQL = `
-select distinct on (h.id) h.id::text, h.type, h.version, h.last_updated, h.org, h.readers, coalesce(h.accepted_at, 'epoch'), h.deleted
-from history h
-where h.org = $1 and h.id = any($2::uuid[]) and not exists (select from resource r where r.id = h.id)
-order by h.id, h.version desc`
+	// mayWrite are the resources that the settlement may write: those that conditions lead to, and by id also a Task
+	// that the organisation owns.
+	mayWrite = `(` + isOwn + ` and r.id in (select p.id from p) or (` + isOwn + ` or r.owner = $1) and r.id = any($9::uuid[]))`
 
 	// References and the URLs of attachments, as they are stored: without white space, a slash perhaps escaped.
 	linksPart = `array(
 	select distinct x[1]::uuid
 	from regexp_matches(r.content, '"(?:reference|url)":"[A-Za-z]+\\?/([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})(?:["/#]|\\/)', 'g') x)`
 
-	reachedSQL = matchedOwn + `, g as (
-	select r.id, ` + linksPart + ` as links from resource r
-	where r.id in (select m.id from m union select unnest($9::uuid[])) and ` + mayRead + `
+	// storedSQL reads all of them in one snapshot, lest a resource is neither alive nor deleted. What others wrote leads
+	// to nothing, but for the Task that is written here. Each is looked up by its id, as in readableVersion.
+	storedSQL = matchedOwn + `, w as (
+	select p.id from p union select unnest($9::uuid[]) union select unnest($10::uuid[])
+), g as (
+	select r.id, ` + linksPart + ` as links, ` + isOwn + ` or r.id = any($9::uuid[]) as leads
+	from w cross join lateral (select r.id, r.org, r.content from resource r where r.id = w.id and ` + mayRead + ` limit 1) r
 	union
-	select r.id, ` + linksPart + `
-	from g cross join unnest(g.links) l(id) join resource r on r.id = l.id and ` + mayRead + `
+	select r.id, ` + linksPart + `, ` + isOwn + ` or r.id = any($9::uuid[])
+	from g cross join unnest(g.links) l(id)
+	cross join lateral (select r.id, r.org, r.content from resource r where r.id = l.id and ` + mayRead + ` limit 1) r
+	where g.leads
+), v as (
+	select r.*, g.links, p.positions, ` + mayWrite + ` is true as write
+	from g left join p on p.id = g.id cross join lateral (
+		select r.id, r.type, r.version, r.last_updated, r.vid, r.meta, r.content, r.org, r.readers, r.owner, r.accepted_at, r.d
+		from resource r where r.id = g.id and ` + mayRead + ` limit 1
+	) r
+), s as (
+	select v.*, n.read, sum(octet_length(v.meta) + octet_length(v.content)) filter (where n.read) over () as size
+	from v cross join lateral (select v.write or v.type in ('Organization', 'PractitionerRole', 'HealthcareService') as read) n
 )
-select r.id, r.type, r.version, r.last_updated, r.vid, r.org = $1, r.readers, g.links,
-	case when r.type in ('Organization', 'PractitionerRole', 'HealthcareService') then r.content else '' end
-from g join resource r on r.id = g.id`
+select s.id, s.type, s.version, s.last_updated, s.vid, s.org, coalesce(s.owner, ''), s.readers,
+	coalesce(s.accepted_at, 'epoch'), coalesce(s.d, ''), false,
+	case when s.read and s.size <= $11 then s.meta else '' end, case when s.read and s.size <= $11 then s.content else '' end,
+	s.links, coalesce(s.positions, '{}'), s.write, coalesce(s.size, 0) > $11 or (select count(*) from m) > $12
+from s
+union all
+select h.id, h.type, h.version, h.last_updated, 0, h.org, '', h.readers,
+	coalesce(h.accepted_at, 'epoch'), coalesce(h.d, ''), true, '', '', '{}', '{}', true, false
+from w cross join lateral (
+	select h.id, h.type, h.version, h.last_updated, h.org, h.readers, h.accepted_at, h.d, h.deleted
+	from history h where h.id = w.id and h.org = $1 order by h.version desc limit 1
+) h
+where h.deleted and (select count(*) from resource r where r.id = h.id) = 0`
+
+	foundSQL = matchedReadable + `, s as (
+	select r.id, r.type, r.version, r.last_updated, r.vid, r.meta, r.content, p.positions,
+		sum(octet_length(r.meta) + octet_length(r.content)) over () as size
+	from p cross join lateral (
+		select r.id, r.type, r.version, r.last_updated, r.vid, r.meta, r.content from resource r where r.id = p.id and ` + mayRead + ` limit 1
+	) r
+)
+select s.id::text, s.type, s.version, s.last_updated, s.vid,
+	case when s.size <= $9 then s.meta else '' end, case when s.size <= $9 then s.content else '' end,
+	s.positions, s.size > $9 or (select count(*) from m) > $10
+from s order by s.vid desc`
 
 	versionsSQL = `
 select v.position, r.last_updated, false
@@ -149,22 +174,20 @@ join history r on r.id = v.id and r.version = v.version and r.type = v.type and 
 // statements returns those that fill f with what l asks for.
 func (l Lookup) statements(org string, f *Found) []statement {
 	*f = Found{Own: map[referral.UUID]Stored{}, Reached: map[referral.UUID]Referred{}, History: map[string]time.Time{},
-		Matches: make([][]referral.UUID, len(l.Conditions)), Results: make([][]Version, len(l.Searches))}
+		Matches: make([][]referral.UUID, len(l.Conditions)), Results: make([][]Version, len(l.Searches)), held: map[referral.UUID]bool{}}
 	var statements []statement
 	add := func(query string, read func(pgx.Rows) error, args ...any) {
 		statements = append(statements, statement{org, query, append([]any{org}, args...), read})
 	}
+	write := append(conditionArgs(l.Conditions), uuids(l.Write))
 	if len(l.Write)+len(l.Conditions) > 0 {
-		add(ownSQL, f.readOwn, append(conditionArgs(l.Conditions), uuids(l.Write))...)
-	}
-	if len(l.Write) > 0 {
-		add(tombstoneSQL, f.readTombstones, uuids(l.Write))
+		add(holdSQL, f.readHeld, write...)
 	}
 	if len(l.Write)+len(l.Conditions)+len(l.Refer) > 0 {
-		add(reachedSQL, f.readReached, append(conditionArgs(l.Conditions), uuids(slices.Concat(l.Write, l.Refer)))...)
+		add(storedSQL, f.readStored(org), append(write, uuids(l.Refer), MaxStoredBytes, MaxMatches)...)
 	}
 	if len(l.Searches) > 0 {
-		add(foundSQL, f.readResults, conditionArgs(l.Searches)...)
+		add(foundSQL, f.readResults, append(conditionArgs(l.Searches), MaxStoredBytes, MaxMatches)...)
 	}
 	if len(l.Versions) > 0 {
 		add(versionsSQL, f.readVersions(l.Versions), versionArgs(l.Versions)...)
@@ -213,26 +236,39 @@ func versionArgs(names []string) []any {
 	return []any{ids, numbers, types}
 }
 
-func (f *Found) readOwn(rows pgx.Rows) error {
-	for rows.Next() {
-		var v Stored
-		var positions []int32
-		var matched int
-		if err := rows.Scan(&v.ID, &v.Type, &v.Number, &v.LastUpdated, &v.VID, &v.Meta, &v.Content, &v.Org, &v.Readers, &v.Owner, &v.AcceptedAt,
-			&positions, &matched); err != nil {
-			return err
+func (f *Found) readStored(org string) func(pgx.Rows) error {
+	return func(rows pgx.Rows) error {
+		for rows.Next() {
+			var v Stored
+			var id [16]byte
+			var digest []byte
+			var links [][16]byte
+			var positions []int32
+			var writable, tooMany bool
+			if err := rows.Scan(&id, &v.Type, &v.Number, &v.LastUpdated, &v.VID, &v.Org, &v.Owner, &v.Readers, &v.AcceptedAt, &digest, &v.Deleted,
+				&v.Meta, &v.Content, &links, &positions, &writable, &tooMany); err != nil {
+				return err
+			}
+			f.TooMany = f.TooMany || tooMany
+			v.ID = referral.UUID(id).String()
+			copy(v.Digest[:], digest)
+			if writable {
+				f.Own[id] = v.since(id)
+			}
+			for _, position := range positions {
+				f.Matches[position] = append(f.Matches[position], id)
+			}
+			if v.Deleted {
+				continue
+			}
+			r := Referred{ID: id, Type: v.Type, Number: v.Number, LastUpdated: v.LastUpdated, VID: v.VID, Own: v.Org == org, Readers: v.Readers, Content: v.Content}
+			for _, link := range links {
+				r.Links = append(r.Links, link)
+			}
+			f.Reached[id] = r
 		}
-		f.TooMany = f.TooMany || matched > MaxMatches
-		id, err := referral.ParseUUID(v.ID)
-		if err != nil {
-			return err
-		}
-		f.Own[id] = v.since(id)
-		for _, position := range positions {
-			f.Matches[position] = append(f.Matches[position], id)
-		}
+		return nil
 	}
-	return nil
 }
 
 // since fills in when a version was accepted that was written by a release that did not say so: when the resource was.
@@ -243,49 +279,15 @@ func (v Stored) since(id referral.UUID) Stored {
 	return v
 }
 
-func (f *Found) readTombstones(rows pgx.Rows) error {
-	for rows.Next() {
-		var v Stored
-		if err := rows.Scan(&v.ID, &v.Type, &v.Number, &v.LastUpdated, &v.Org, &v.Readers, &v.AcceptedAt, &v.Deleted); err != nil {
-			return err
-		}
-		id, err := referral.ParseUUID(v.ID)
-		if err != nil {
-			return err
-		}
-		if v.Deleted {
-			f.Own[id] = v.since(id)
-		}
-	}
-	return nil
-}
-
-func (f *Found) readReached(rows pgx.Rows) error {
-	for rows.Next() {
-		var r Referred
-		var id [16]byte
-		var links [][16]byte
-		if err := rows.Scan(&id, &r.Type, &r.Number, &r.LastUpdated, &r.VID, &r.Own, &r.Readers, &links, &r.Content); err != nil {
-			return err
-		}
-		r.ID = id
-		for _, link := range links {
-			r.Links = append(r.Links, link)
-		}
-		f.Reached[r.ID] = r
-	}
-	return nil
-}
-
 func (f *Found) readResults(rows pgx.Rows) error {
 	for rows.Next() {
 		var v Version
 		var positions []int32
-		var matched int
-		if err := rows.Scan(&v.ID, &v.Type, &v.Number, &v.LastUpdated, &v.VID, &v.Meta, &v.Content, &positions, &matched); err != nil {
+		var tooMany bool
+		if err := rows.Scan(&v.ID, &v.Type, &v.Number, &v.LastUpdated, &v.VID, &v.Meta, &v.Content, &positions, &tooMany); err != nil {
 			return err
 		}
-		f.TooMany = f.TooMany || matched > MaxMatches
+		f.TooMany = f.TooMany || tooMany
 		for _, position := range positions {
 			f.Results[position] = append(f.Results[position], v)
 		}

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
-	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -19,7 +17,6 @@ import (
 // Share names further readers of a resource that the settlement does not write.
 type Share struct {
 	ID      referral.UUID
-	VID     int64
 	Readers []string
 }
 
@@ -31,38 +28,44 @@ const revisePart = `, w as (
 	from b, unnest($30::uuid[], $31::text[], $32::text[], $33::text[], $34::text[], $35::text[], $36::int4[], $37::text[])
 		with ordinality as u(id, type, readers, owner, meta, content, version, kind, position)
 ), n as (
-	insert into resource (id, type, org, readers, owner, version, last_updated, vid, meta, content, accepted_at)
-	select w.id, w.type, $1, w.readers, w.owner, w.version, w.settled_at, w.vid, w.meta, w.content, $3 from w where w.kind = 'n'
+	insert into resource (id, type, org, readers, owner, version, last_updated, vid, meta, content, accepted_at, d)
+	select w.id, w.type, $1, w.readers, w.owner, w.version, w.settled_at, w.vid, w.meta, w.content, $3, $2 from w where w.kind = 'n'
 ), h as (
-	insert into history (id, version, type, org, readers, last_updated, meta, content, accepted_at)
-	select r.id, r.version, r.type, r.org, r.readers, r.last_updated, r.meta, r.content, r.accepted_at
+	insert into history (id, version, type, org, readers, last_updated, meta, content, accepted_at, d)
+	select r.id, r.version, r.type, r.org, r.readers, r.last_updated, r.meta, r.content, r.accepted_at, r.d
 	from w join resource r on r.id = w.id
 ), f as (
 	update resource r set readers = w.readers, owner = w.owner, version = w.version, last_updated = w.settled_at, vid = w.vid,
-		meta = w.meta, content = w.content, accepted_at = $3
+		meta = w.meta, content = w.content, accepted_at = $3, d = $2
 	from w where w.kind = 'f' and r.id = w.id
 ), d as (
 	delete from resource r using w where w.kind = 'd' and r.id = w.id
 ), t as (
-	insert into history (id, version, type, org, readers, last_updated, meta, content, accepted_at, deleted)
-	select w.id, w.version, w.type, $1, w.readers, w.settled_at, '', '', $3, true from w where w.kind = 'd'
+	insert into history (id, version, type, org, readers, last_updated, meta, content, accepted_at, d, deleted)
+	select w.id, w.version, w.type, $1, w.readers, w.settled_at, '', '', $3, $2, true from w where w.kind = 'd'
 ), x as (
 	delete from idx using b, unnest($38::int8[], $39::int8[]) u(h, vid) where idx.h = u.h and idx.vid = u.vid
 ), g as (
-	update resource r set readers = array(select distinct o from unnest(r.readers || string_to_array(u.readers, ',')) o order by o)
-	from b, unnest($40::uuid[], $41::text[]) u(id, readers) where r.id = u.id
+	update resource r set readers = array(select distinct o from unnest(r.readers || k.readers) o order by o)
+	from (
+		select r.id, string_to_array(u.readers, ',') as readers
+		from b cross join (select u.id, u.readers from unnest($40::uuid[], $41::text[]) u(id, readers) order by u.id) u
+		cross join lateral (select r.id from resource r where r.id = u.id and ` + isOwn + ` limit 1 for no key update of r) r
+	) k
+	where r.id = k.id
+	returning r.id, r.vid
 ), gi as (
-	insert into idx (h, vid) select u.h, u.vid from b, unnest($42::int8[], $43::int8[]) u(h, vid)
+	insert into idx (h, vid) select u.h, g.vid >> 10 << 10 from g join unnest($42::uuid[], $43::int8[]) u(id, h) on u.id = g.id
 	on conflict do nothing
 )`
 
 const reviseSQL = submissionPart + revisePart + settledPart
 
 // Revise settles a submission that depends on what is stored. It takes the locks of l, reads what l asks for, has decide
-// complete s with it, and writes s, all in one transaction of three round trips. settled is false when the submission
-// is settled already, and nothing was written. An error of decide is returned as it is, and nothing is written. What
-// another transaction made impossible is tried again inside, and decide is called again, with what is there then. Other
-// errors are as those of Settle.
+// complete s with it, and writes s, all in one transaction of three round trips. What it found of the organisation's own
+// is still as it was when it commits. settled is false when the submission is settled already, and nothing was written.
+// An error of decide is returned as it is, and nothing is written. What another transaction made impossible is tried
+// again inside, and decide is called again, with what is there then. Other errors are as those of Settle.
 func (db *DB) Revise(ctx context.Context, s *Settlement, l Lookup, decide func(*Found) error) (settled bool, err error) {
 	err = persist(ctx, func() (err error) {
 		settled, err = db.revise(ctx, s, l, decide)
@@ -89,16 +92,18 @@ func persist(ctx context.Context, write func() error) error {
 // maxTries is how often a settlement that others overtake is tried.
 const maxTries = 5
 
+const serializationFailure = "40001" // PostgreSQL errcodes-appendix.html
+
 // overtaken tells of an error that another transaction was in the way and that nothing was written: a serialization
 // failure, a deadlock, or a row that has just been made.
 func overtaken(err error) bool {
 	pg, ok := errors.AsType[*Error](err)
-	return ok && (pg.SQLState == "40001" || pg.SQLState == "40P01" ||
+	return ok && (pg.SQLState == serializationFailure || pg.SQLState == "40P01" ||
 		pg.SQLState == "23505" && (pg.Constraint == "resource_pkey" || pg.Constraint == "history_pkey"))
 }
 
 func (db *DB) revise(ctx context.Context, s *Settlement, l Lookup, decide func(*Found) error) (settled bool, err error) {
-	conn, err := db.pool.Acquire(ctx)
+	conn, err := db.acquire(ctx)
 	if err != nil {
 		return false, reduce("revise", err)
 	}
@@ -118,15 +123,22 @@ func (db *DB) revise(ctx context.Context, s *Settlement, l Lookup, decide func(*
 	if known > 0 {
 		return false, nil
 	}
+	if !found.isHeld() {
+		return false, errChanged()
+	}
 	if err := decide(&found); err != nil {
 		return false, err
 	}
-	write := []statement{{s.Org, reviseSQL, s.reviseArgs(), readSettled(&settled)}}
+	unchanged := false
+	write := []statement{found.keep(s.Org, &unchanged), {s.Org, reviseSQL, s.reviseArgs(), readSettled(&settled)}}
 	if s.Awaited {
 		write = append(write, s.notice())
 	}
 	if err := within(ctx, conn, s.Org, false, write...); err != nil || !settled {
 		return false, reduce("revise", err)
+	}
+	if !unchanged {
+		return false, errChanged()
 	}
 	tag, err := conn.Exec(ctx, "commit")
 	if err != nil {
@@ -143,7 +155,8 @@ func within(ctx context.Context, conn *pgxpool.Conn, org string, begin bool, sta
 	batch := &pgx.Batch{}
 	if begin {
 		batch.Queue("begin")
-		batch.Queue(`select set_config('app.org', $1, true)`, org)
+		// To plan the statements for their values takes longer than to run them, and comes to the same: all look up by keys.
+		batch.Queue(`select set_config('app.org', $1, true), set_config('plan_cache_mode', 'force_generic_plan', true)`, org)
 	}
 	for _, s := range statements {
 		batch.Queue(s.query, s.args...)
@@ -177,32 +190,6 @@ func release(conn *pgxpool.Conn) {
 	conn.Release()
 }
 
-// maxLocks bounds what one settlement takes of the server's table of locks.
-const maxLocks = 500
-
-// lock takes the locks in the order of their numbers, which is the same for all: first the organisation's, alone where
-// there are too many others, then the submission's and those of what conditions of l look for and of what it writes.
-// Keys that differ in a token's system have one lock, since a condition may leave that open.
-func (l Lookup) lock(org string, d referral.Digest) statement {
-	all := search.LockHash("all", org)
-	keys := []int64{search.LockHash("submission", org, string(d[:]))}
-	for _, key := range l.Keys {
-		keys = append(keys, search.LockHash("key", org, strconv.FormatInt(search.WithoutSystem(key), 10)))
-	}
-	for _, c := range l.Conditions {
-		for _, r := range c.Ranges {
-			keys = append(keys, search.LockHash("key", org, strconv.FormatInt(search.WithoutSystem(r.Low), 10)))
-		}
-	}
-	slices.Sort(keys)
-	keys = slices.Compact(keys)
-	alone := len(keys) > maxLocks
-	if alone {
-		keys = nil
-	}
-	return statement{org, lockSQL, []any{append([]int64{all}, keys...), all, alone}, nil}
-}
-
 // reviseArgs are those of reviseSQL.
 func (s *Settlement) reviseArgs() []any {
 	n := len(s.Resources)
@@ -226,12 +213,13 @@ func (s *Settlement) reviseArgs() []any {
 	}
 	var shared [][16]byte
 	var readers []string
-	var listed, blocks []int64
+	var listed [][16]byte
+	var lists []int64
 	for _, share := range s.Shares {
 		shared, readers = append(shared, share.ID), append(readers, strings.Join(share.Readers, ","))
 		for _, org := range share.Readers {
-			listed, blocks = append(listed, search.ListHash(org)), append(blocks, share.VID&^(MaxResources-1))
+			listed, lists = append(listed, share.ID), append(lists, search.ListHash(org))
 		}
 	}
-	return append(s.args(), versions, kinds, keys, vids, shared, readers, listed, blocks)
+	return append(s.args(), versions, kinds, keys, vids, shared, readers, listed, lists)
 }

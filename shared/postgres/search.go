@@ -16,6 +16,7 @@ type Search struct {
 	Type     string
 	IDs      []referral.UUID     // any of them; empty: whatever id
 	Criteria [][]search.KeyRange // of each one range at least has to lead to the resource; the first is looked up, the others are checked
+	ByList   bool                // look up none of Criteria but the organisation's list, and check them all
 	Before   int64               // continue below this VID; 0: from the newest
 	Count    int                 // of versions at most
 	Bytes    int                 // of their JSON text, about: the version that passes it is the last
@@ -112,7 +113,7 @@ func (s Search) sql(org string) (string, []any) {
 		}
 		args = append(args, ids)
 		query, order = byIDSQL, "r.vid desc"
-	case len(criteria) == 0:
+	case len(criteria) == 0 || s.ByList:
 		args = append(args, search.ListHash(org))
 		query, order = byListSQL, "i.vid desc, r.vid desc"
 	default:

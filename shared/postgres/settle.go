@@ -112,8 +112,8 @@ with s as (
 )`
 
 	createPart = `, r as (
-	insert into resource (id, type, org, readers, owner, version, last_updated, vid, meta, content, accepted_at)
-	select u.id, u.type, $1, string_to_array(u.readers, ','), nullif(u.owner, ''), 1, b.settled_at, b.vid + u.position - 1, u.meta, u.content, $3
+	insert into resource (id, type, org, readers, owner, version, last_updated, vid, meta, content, accepted_at, d)
+	select u.id, u.type, $1, string_to_array(u.readers, ','), nullif(u.owner, ''), 1, b.settled_at, b.vid + u.position - 1, u.meta, u.content, $3, $2
 	from b, unnest($30::uuid[], $31::text[], $32::text[], $33::text[], $34::text[], $35::text[])
 		with ordinality as u(id, type, readers, owner, meta, content, position)
 )`

@@ -86,6 +86,13 @@ func TestOriginalIsForWhoMayReadAllOfIt(t *testing.T) {
 		{"one was read", func(s *postgres.Settlement) {
 			s.Answers = []referral.Answer{{Status: 201, Version: s.Resources[0].Name()}, {Status: 200, Version: s.Resources[1].Name(), Read: true}}
 		}, false},
+		{"one was found", func(s *postgres.Settlement) {
+			s.Answers = []referral.Answer{{Status: 201, Version: s.Resources[0].Name()}, {Status: 200, Version: s.Resources[1].Name(), LastModified: &minute}}
+		}, false},
+		{"one was found among what is new", func(s *postgres.Settlement) {
+			s.Answers = []referral.Answer{{Status: 201, Version: s.Resources[0].Name()}, {Status: 200, Version: s.Resources[0].Name()}}
+		}, false},
+		{"a patch", func(s *postgres.Settlement) { s.BundleType = "patch" }, false},
 		{"rejected", func(s *postgres.Settlement) { s.State, s.Resources = referral.Rejected, nil }, false},
 	} {
 		s := submission(t, sender, n, recipient)

@@ -12,32 +12,45 @@ import (
 // MaxAddressees is how many organisations one submission may be addressed to.
 const MaxAddressees = 50
 
-// Addressees returns, in step with the entries of b, the HPI-Os of the organisations that each is addressed to: those
-// behind a ServiceRequest's performers and a Task's owner. Time is linear in b. An *fhir.Error says that an entry
-// names, or the Bundle is addressed to, more than MaxAddressees. stored returns the resource, by its name Type/id, that
-// a reference to none of the entries leads to, or nil; a nil stored knows none.
-func Addressees(b fhir.Bundle, links *fhir.Links, stored func(name string) *fhir.Value) ([][]string, error) {
+// Addressees finds the organisations that the entries of a Bundle are addressed to: those behind a ServiceRequest's
+// performers and a Task's owner. Time is linear in the Bundle. It is not safe for concurrent use.
+type Addressees struct {
+	resolver
+	all map[string]bool
+}
+
+// NewAddressees returns the Addressees of b. stored returns the resource, by its name Type/id, that a reference to none
+// of the entries leads to, or nil; a nil stored knows none.
+func NewAddressees(b fhir.Bundle, links *fhir.Links, stored func(name string) *fhir.Value) *Addressees {
 	if stored == nil {
 		stored = func(string) *fhir.Value { return nil }
 	}
-	r := resolver{bundle: b, links: links, stored: stored, known: map[place]string{}}
-	addressees, all := make([][]string, len(b.Entries)), map[string]bool{}
-	for i, entry := range b.Entries {
-		references := AddresseeReferences(entry.Resource)
-		for _, reference := range references[:min(len(references), MaxAddressees)] {
-			if org := r.organization(holder{i, entry.Resource}, reference, 3); org != "" {
-				addressees[i] = append(addressees[i], org)
-				all[org] = true
+	return &Addressees{resolver{bundle: b, links: links, stored: stored, known: map[place]string{}}, map[string]bool{}}
+}
+
+// Of returns the HPI-Os of the organisations that entry i is addressed to, sorted. An *fhir.Error says that it names, or
+// the submission with it is addressed to, more than MaxAddressees; then the entry does not count.
+func (a *Addressees) Of(i int) ([]string, error) {
+	resource := a.bundle.Entries[i].Resource
+	references := AddresseeReferences(resource)
+	var orgs []string
+	added := len(a.all)
+	for _, reference := range references[:min(len(references), MaxAddressees)] {
+		if org := a.organization(holder{i, resource}, reference, 3); org != "" && !slices.Contains(orgs, org) {
+			orgs = append(orgs, org)
+			if !a.all[org] {
+				added++
 			}
 		}
-		if len(references) > MaxAddressees || len(all) > MaxAddressees {
-			return nil, fhir.NewError(fhir.CodeTooCostly, b.Expression(i, "resource"),
-				"A submission is addressed to at most "+strconv.Itoa(MaxAddressees)+" organisations")
-		}
-		slices.Sort(addressees[i])
-		addressees[i] = slices.Compact(addressees[i])
 	}
-	return addressees, nil
+	if len(references) > MaxAddressees || added > MaxAddressees {
+		return nil, fhir.NewError(fhir.CodeTooCostly, "", "A submission is addressed to at most "+strconv.Itoa(MaxAddressees)+" organisations")
+	}
+	for _, org := range orgs {
+		a.all[org] = true
+	}
+	slices.Sort(orgs)
+	return orgs, nil
 }
 
 // AddresseeReferences returns the elements of a resource, of type Reference, that say to whom it is addressed.

@@ -55,35 +55,31 @@ func TestAddressees(t *testing.T) {
 				t.Fatal(err)
 			}
 			bundle := fhir.AsBundle(v)
-			got, err := referral.Addressees(bundle, bundle.Links(), nil)
+			got, err := referral.NewAddressees(bundle, bundle.Links(), nil).Of(0)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if diff := cmp.Diff(test.want, got[0]); diff != "" {
+			if diff := cmp.Diff(test.want, got); diff != "" {
 				t.Errorf("addressees (-want +got):\n%s", diff)
 			}
 		})
 	}
 }
 
+// TestAddresseesAreLimited: what is one too many does not count, so that the entries after it may still fit.
 func TestAddresseesAreLimited(t *testing.T) {
-	for name, test := range map[string]struct {
-		performers, requests int
-		want                 bool
-	}{
-		"as many as may be":         {referral.MaxAddressees, 1, true},
-		"one request, one too many": {referral.MaxAddressees + 1, 1, false},
-		"the same ones often":       {referral.MaxAddressees, 20, true},
-	} {
-		performers := strings.TrimSuffix(strings.Repeat(`{"display":"x"},`, test.performers), ",")
-		entry := `{"resource":{"resourceType":"ServiceRequest","performer":[` + performers + `]}},`
-		v, err := fhir.Parse([]byte(`{"resourceType":"Bundle","type":"collection","entry":[`+strings.TrimSuffix(strings.Repeat(entry, test.requests), ",")+`]}`), "Bundle", fhir.Limits{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		bundle := fhir.AsBundle(v)
-		if _, err := referral.Addressees(bundle, bundle.Links(), nil); (err == nil) != test.want {
-			t.Errorf("%s: got error %v, want acceptance: %v", name, err, test.want)
+	request := func(performers int) string {
+		return `{"resource":{"resourceType":"ServiceRequest","performer":[` + strings.TrimSuffix(strings.Repeat(`{"display":"x"},`, performers), ",") + `]}}`
+	}
+	v, err := fhir.Parse([]byte(`{"resourceType":"Bundle","type":"batch","entry":[`+request(referral.MaxAddressees)+","+request(referral.MaxAddressees+1)+","+request(1)+`]}`), "Bundle", fhir.Limits{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	bundle := fhir.AsBundle(v)
+	addressees := referral.NewAddressees(bundle, bundle.Links(), nil)
+	for i, want := range []bool{true, false, true} {
+		if _, err := addressees.Of(i); (err == nil) != want {
+			t.Errorf("entry %d: got error %v, want acceptance: %v", i, err, want)
 		}
 	}
 }

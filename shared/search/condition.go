@@ -3,6 +3,7 @@ package search
 import (
 	"cmp"
 	"maps"
+	"net/http"
 	"net/url"
 	"slices"
 	"strconv"
@@ -55,6 +56,10 @@ func ParseCondition(resourceType, query, base string) (Condition, error) {
 	if len(c.Criteria) > maxCriteria {
 		return c, fhir.NewError(fhir.CodeTooCostly, "", "At most "+strconv.Itoa(maxCriteria)+" criteria may stand in one condition")
 	}
+	if !c.ByID && !slices.ContainsFunc(c.Criteria, Criterion.Leads) {
+		return c, fhir.NewError(fhir.CodeTooCostly, "", "The conditions need a parameter that few resources share, such as identifier or a reference").
+			WithStatus(http.StatusBadRequest)
+	}
 	return c, nil
 }
 
@@ -77,13 +82,19 @@ func (c *Condition) addIDs(value string) error {
 	return nil
 }
 
-// Ranges are those of the index to look in: of the criterion that leads to the fewest resources, tokens before
+// Ranges are those of the index to look in: of the criterion that leads to the fewest resources, tokens that few share before
 // references and few alternatives before many. They are nil when the resource is meant by its id.
 func (c Condition) Ranges() []KeyRange {
 	if c.ByID {
 		return nil
 	}
 	return slices.MinFunc(c.Criteria, func(a, b Criterion) int {
+		if a.Leads() != b.Leads() {
+			if a.Leads() {
+				return -1
+			}
+			return 1
+		}
 		if a.param.Type != b.param.Type {
 			return cmp.Compare(b.param.Type, a.param.Type) // token is greater than reference
 		}
@@ -91,12 +102,13 @@ func (c Condition) Ranges() []KeyRange {
 	}).Keys
 }
 
-// Match tells whether a resource meets the condition, whatever index led to it.
-func (c Condition) Match(id string, resource *fhir.Value) bool {
-	if c.ByID && !slices.ContainsFunc(c.IDs, func(u referral.UUID) bool { return u.String() == id }) {
-		return false
+// Alternatives counts what the condition asks for; it is at least 1.
+func (c Condition) Alternatives() int {
+	n := len(c.IDs)
+	for _, k := range c.Criteria {
+		n += len(k.alternatives)
 	}
-	return !slices.ContainsFunc(c.Criteria, func(k Criterion) bool { return !k.Match(resource) })
+	return max(n, 1)
 }
 
 // IsConditional cuts a conditional reference such as Patient?identifier=a|b into type and query.

@@ -88,11 +88,12 @@ func (c *Criterion) addReference(resourceType, value, base string) error {
 		targets = append(targets, local)
 	}
 	if !strings.Contains(target, "/") {
-		if len(c.param.Target) == 0 {
-			return fhir.NewError(fhir.CodeValue, "", "The search parameter "+c.param.Name+" needs a type before the id")
+		types := c.param.Target
+		if len(types) == 0 {
+			types = Types()
 		}
 		targets = targets[:0]
-		for _, t := range c.param.Target {
+		for _, t := range types {
 			targets = append(targets, t+"/"+target)
 		}
 	}
@@ -110,6 +111,10 @@ func (c *Criterion) malformed() error {
 	return fhir.NewError(fhir.CodeValue, "", "The value of the search parameter "+c.param.Name+" is empty or malformed")
 }
 
+// Leads tells whether a search may start from the index rows of c: those of a parameter with few values are too many,
+// and most of them another organisation's.
+func (c Criterion) Leads() bool { return !c.param.Few }
+
 // Match tells whether resource, which the index led to, fits indeed: two values may have the same key.
 func (c Criterion) Match(resource *fhir.Value) bool {
 	for _, v := range elements(resource, c.param.Path) {
@@ -117,7 +122,9 @@ func (c Criterion) Match(resource *fhir.Value) bool {
 			if c.param.Type == Reference {
 				return v.Get("reference").Text() == a.target
 			}
-			return v.Get("value").Text() == a.code && (a.anySystem || v.Get("system").Text() == a.system)
+			return slices.ContainsFunc(tokens(v), func(t token) bool {
+				return t.code == a.code && (a.anySystem || t.system == a.system)
+			})
 		}) {
 			return true
 		}

@@ -51,9 +51,6 @@ func ReferenceHash(resourceType, param, target string) int64 {
 // other without need.
 func LockHash(parts ...string) int64 { return int64(hash(append([]string{"lock"}, parts...)...)) }
 
-// WithoutSystem is what a token's keys have in common whatever its system.
-func WithoutSystem(key int64) int64 { return key &^ lowMask }
-
 // ListHash is the index key under which an organisation's submissions are listed.
 func ListHash(org string) int64 { return listKey.key(hash("list", org)) }
 

@@ -16,8 +16,8 @@ func Index(resource *fhir.Value, target func(reference string) string) []int64 {
 		for _, v := range elements(resource, p.Path) {
 			switch p.Type {
 			case Token:
-				if code := v.Get("value"); code != nil {
-					keys = append(keys, TokenHash(resourceType, p.Name, v.Get("system").Text(), code.Text()))
+				for _, t := range tokens(v) {
+					keys = append(keys, TokenHash(resourceType, p.Name, t.system, t.code))
 				}
 			case Reference:
 				if reference := target(v.Get("reference").Text()); p.leadsTo(reference) {
@@ -28,6 +28,31 @@ func Index(resource *fhir.Value, target func(reference string) string) []int64 {
 	}
 	slices.Sort(keys)
 	return slices.Compact(keys)
+}
+
+// token is a code in its system, which may be empty.
+type token struct{ system, code string }
+
+// tokens returns what an Identifier, a CodeableConcept, a Coding or a code is found by (FHIR R4 search.html#token). A
+// code itself names no system.
+func tokens(v *fhir.Value) []token {
+	if v.Kind() != fhir.Object {
+		if v.Text() == "" {
+			return nil
+		}
+		return []token{{code: v.Text()}}
+	}
+	var found []token
+	for _, c := range append(elements(v, "coding"), v) {
+		code := c.Get("code")
+		if code == nil {
+			code = c.Get("value")
+		}
+		if code != nil {
+			found = append(found, token{c.Get("system").Text(), code.Text()})
+		}
+	}
+	return found
 }
 
 // leadsTo tells whether a reference is to one of the parameter's target types.
