@@ -1,10 +1,11 @@
-// Package pgproxy stands between a program and PostgreSQL, counts round trips and cuts connections at a chosen answer.
-// It is for measurements and tests: it promises to relay every other byte as it is, and leaves encryption to nobody,
-// since it reads the protocol.
+// Package pgproxy stands between a program and PostgreSQL, counts round trips, cuts connections at a chosen answer and
+// puts other SQL in the place of what the program sends. It is for measurements and tests: it promises to relay every
+// other byte as it is, and leaves encryption to nobody, since it reads the protocol.
 package pgproxy
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"io"
@@ -19,6 +20,7 @@ type Proxy struct {
 	target   string
 	trips    atomic.Int64
 	cut      atomic.Pointer[func(kind byte, body []byte) bool]
+	rewrite  atomic.Pointer[func(sql string) string]
 	relays   sync.WaitGroup
 
 	mu    sync.Mutex
@@ -53,6 +55,16 @@ func (p *Proxy) Cut(when func(kind byte, body []byte) bool) {
 	p.cut.Store(&when)
 }
 
+// Rewrite has with asked of the text of every statement, whether it is prepared (Parse) or simple (Query); what it
+// returns is sent on in its place. nil asks nobody. Statements that a connection has prepared before stay as they are.
+func (p *Proxy) Rewrite(with func(sql string) string) {
+	if with == nil {
+		p.rewrite.Store(nil)
+		return
+	}
+	p.rewrite.Store(&with)
+}
+
 func (p *Proxy) accept() {
 	for {
 		client, err := p.listener.Accept()
@@ -68,7 +80,7 @@ func (p *Proxy) accept() {
 		p.conns = append(p.conns, client, server)
 		p.mu.Unlock()
 		p.relays.Go(func() {
-			_, _ = io.Copy(server, client) // either end's leaving ends both
+			_ = p.requests(server, client) // either end's leaving ends both
 			server.Close()
 		})
 		p.relays.Go(func() {
@@ -77,6 +89,48 @@ func (p *Proxy) accept() {
 			server.Close()
 		})
 	}
+}
+
+// requests relays what the client sends.
+func (p *Proxy) requests(to io.Writer, from io.Reader) error {
+	in, out := bufio.NewReaderSize(from, 64<<10), bufio.NewWriterSize(to, 64<<10)
+	for kindSize := 0; ; kindSize = 1 { // the first message, which starts the session, has no type
+		head, err := in.Peek(kindSize + 4)
+		if err != nil {
+			return err
+		}
+		size := int(binary.BigEndian.Uint32(head[kindSize:]))
+		if with := p.rewrite.Load(); with != nil && kindSize == 1 && (head[0] == 'P' || head[0] == 'Q') {
+			message := make([]byte, 1+size)
+			if _, err := io.ReadFull(in, message); err != nil {
+				return err
+			}
+			if _, err := out.Write(rewritten(message, *with)); err != nil {
+				return err
+			}
+		} else if _, err := io.CopyN(out, in, int64(kindSize+size)); err != nil {
+			return err
+		}
+		if in.Buffered() == 0 {
+			if err := out.Flush(); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// rewritten returns a Parse or Query message with another text: the one behind the statement's name, which only Parse
+// has, up to a zero byte.
+func rewritten(message []byte, with func(string) string) []byte {
+	start := 5
+	if message[0] == 'P' {
+		start += bytes.IndexByte(message[start:], 0) + 1
+	}
+	end := start + bytes.IndexByte(message[start:], 0)
+	m := append(bytes.Clone(message[:start]), with(string(message[start:end]))...)
+	m = append(m, message[end:]...)
+	binary.BigEndian.PutUint32(m[1:], uint32(len(m)-1))
+	return m
 }
 
 var errCut = errors.New("cut")

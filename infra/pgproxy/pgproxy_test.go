@@ -3,6 +3,7 @@ package pgproxy_test
 import (
 	"net/url"
 	"os"
+	"strings"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
@@ -63,5 +64,45 @@ func TestProxyCountsRoundTrips(t *testing.T) {
 	}
 	if err := p.Close(); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestProxyRewritesStatements: prepared or simple, with their parameters, and only while it is asked to.
+func TestProxyRewritesStatements(t *testing.T) {
+	u, err := url.Parse(pgtest.Empty(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := pgproxy.Start(u.Host)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	u.Host = p.Address()
+	conn, err := pgx.Connect(t.Context(), u.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(t.Context())
+	for _, test := range []struct {
+		name string
+		with func(string) string
+		want string
+	}{
+		{"longer", func(sql string) string { return strings.ReplaceAll(sql, "$1::text", "repeat($1::text, 3)") }, "aaa"},
+		{"nobody is asked", nil, "a"},
+	} {
+		p.Rewrite(test.with)
+		for _, mode := range []pgx.QueryExecMode{pgx.QueryExecModeExec, pgx.QueryExecModeDescribeExec} {
+			var got string
+			if err := conn.QueryRow(t.Context(), `select $1::text`, mode, "a").Scan(&got); err != nil || got != test.want {
+				t.Errorf("%s, %v: got %q, %v, want %q", test.name, mode, got, err, test.want)
+			}
+		}
+	}
+	p.Rewrite(func(string) string { return "select 2" })
+	var got int
+	if err := conn.QueryRow(t.Context(), `select 1`, pgx.QueryExecModeSimpleProtocol).Scan(&got); err != nil || got != 2 {
+		t.Errorf("simple: got %d, %v, want 2", got, err)
 	}
 }
