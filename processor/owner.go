@@ -3,6 +3,7 @@ package processor
 import (
 	"reflect"
 	"regexp"
+	"slices"
 	"strconv"
 
 	"github.com/ausbizconsulting/referral-fhir-server/shared/fhir"
@@ -27,7 +28,7 @@ func (t *transaction) keepsTerms(i int, s *state, after *fhir.Value) error {
 	if !t.isOwned(s) {
 		return nil
 	}
-	before, err := fhir.Parse(s.stored.JSON(), s.typ, fhir.Limits{})
+	before, err := s.replaced()
 	if err != nil {
 		return err
 	}
@@ -43,12 +44,7 @@ func (t *transaction) keepsTerms(i int, s *state, after *fhir.Value) error {
 // addsOnlyReadable holds that the owner may read what it adds links to. What does not exist is not told from what it
 // may not read.
 func (t *transaction) addsOnlyReadable(i int, before, after *fhir.Value) (err error) {
-	known := map[referral.UUID]bool{}
-	before.Strings(func(name string, v *fhir.Value) {
-		if id, ok := t.leadsTo(name, v.Text()); ok {
-			known[id] = true
-		}
-	})
+	known := t.led(before)
 	after.Walk(t.expression(i, "resource"), func(name, path string, v *fhir.Value) {
 		id, ok := t.leadsTo(name, v.Text())
 		if !ok || known[id] || err != nil {
@@ -65,6 +61,33 @@ func (t *transaction) addsOnlyReadable(i int, before, after *fhir.Value) (err er
 		}
 	})
 	return err
+}
+
+// addedOwn returns what the owner's update of a Task, by entry i, adds links to and is the owner's own. What the Task led
+// to before is not among it: its sender may have written that.
+func (t *transaction) addedOwn(i int, s *state) ([]referral.UUID, error) {
+	before, err := s.replaced()
+	if err != nil || !s.live {
+		return nil, err
+	}
+	known := t.led(before)
+	return slices.DeleteFunc(t.linksOf(i, s), func(id referral.UUID) bool {
+		if written, ok := t.states[id]; ok {
+			return known[id] || t.isOwned(written)
+		}
+		return known[id] || !t.found.Reached[id].Own
+	}), nil
+}
+
+// led returns what a stored resource refers to.
+func (t *transaction) led(stored *fhir.Value) map[referral.UUID]bool {
+	ids := map[referral.UUID]bool{}
+	stored.Strings(func(name string, v *fhir.Value) {
+		if id, ok := t.leadsTo(name, v.Text()); ok {
+			ids[id] = true
+		}
+	})
+	return ids
 }
 
 // leadsTo returns the resource of this server that the store might take a string for a link to.

@@ -13,7 +13,8 @@ import (
 
 // readers returns the organisations other than the sender that may read each resource that the transaction writes or
 // reaches: an addressee reads what is addressed to it and all that this reaches, in the submission and on this server;
-// who could read a version reads the next one, and what that reaches. The error is errUnderWay while some of that may
+// who could read a version reads the next one, and what that reaches; whose Task this organisation owns reads what it
+// adds to it of its own, such as the result. The error is errUnderWay while some of that may
 // still come: the order of delivery does not decide what is shared.
 func (t *transaction) readers(addressees [][]string) (map[referral.UUID][]string, error) {
 	readers, starts := map[referral.UUID][]string{}, map[string][]referral.UUID{}
@@ -26,8 +27,13 @@ func (t *transaction) readers(addressees [][]string) (map[referral.UUID][]string
 			orgs = s.stored.Readers
 			readers[s.id] = slices.Clone(orgs)
 		}
-		if t.isOwned(s) {
-			continue // whose it is decides who reads it
+		if t.isOwned(s) { // whose it is decides who reads it; what the owner adds of its own, such as a result, is for them
+			added, err := t.addedOwn(i, s)
+			if err != nil {
+				return nil, err
+			}
+			starts[s.stored.Org] = append(starts[s.stored.Org], added...)
+			continue
 		}
 		if s.live {
 			orgs = slices.Concat(orgs, addressees[i])
@@ -70,13 +76,7 @@ func (t *transaction) graph() func(referral.UUID) []referral.UUID {
 		if !s.live || t.isOwned(s) {
 			continue
 		}
-		seen := map[referral.UUID]bool{}
-		s.resource.Strings(func(name string, v *fhir.Value) {
-			if id, ok := t.target(i, name, v.Text()); ok && !seen[id] {
-				seen[id] = true
-				next[s.id] = append(next[s.id], id)
-			}
-		})
+		next[s.id] = t.linksOf(i, s)
 	}
 	return func(id referral.UUID) []referral.UUID {
 		if ids, written := next[id]; written {
@@ -87,6 +87,18 @@ func (t *transaction) graph() func(referral.UUID) []referral.UUID {
 		}
 		return nil
 	}
+}
+
+// linksOf returns what entry i, which writes s, refers to.
+func (t *transaction) linksOf(i int, s *state) (ids []referral.UUID) {
+	seen := map[referral.UUID]bool{}
+	s.resource.Strings(func(name string, v *fhir.Value) {
+		if id, ok := t.target(i, name, v.Text()); ok && !seen[id] {
+			seen[id] = true
+			ids = append(ids, id)
+		}
+	})
+	return ids
 }
 
 // target returns the resource that a string of entry i, in an element called name, leads to: in the submission wherever a

@@ -143,3 +143,48 @@ func TestWhatOthersWroteSharesNothing(t *testing.T) {
 		}
 	}
 }
+
+// TestResultOfTheOwnerIsTheSenders: what the owner of a Task adds to it of its own is read by whose Task it is, with all
+// that this reaches, whether it is stored before or sent along; nothing else of the owner's is.
+func TestResultOfTheOwnerIsTheSenders(t *testing.T) {
+	output := func(reference string) string {
+		return `[{"op":"add","path":"/output","value":[{"type":{"text":"x"},"valueReference":{"reference":"` + reference + `"}}]}]`
+	}
+	newTask := func(t *testing.T, f *fixture) (task, of string) {
+		t.Helper()
+		_, created := f.settle(t, f.transaction(1, "transaction", entry("POST", "Patient", subject, patient("", "a"), ""), entry("POST", "Task", "", ownedTask(subject), "")))
+		return idOf(created[1]), idOf(created[0])
+	}
+	t.Run("stored", func(t *testing.T) {
+		f := newFixture(t)
+		task, _ := newTask(t, f)
+		_, created := f.settle(t, f.by(recipient, f.write(2, "POST", "Patient", patient("", "theirs"))))
+		of := idOf(created[0])
+		_, created = f.settle(t, f.by(recipient, f.write(3, "POST", "DiagnosticReport", `{"resourceType":"DiagnosticReport","status":"final","code":{"text":"x"},"subject":{"reference":"Patient/`+of+`"}}`)))
+		report := idOf(created[0])
+		_, created = f.settle(t, f.by(recipient, f.write(4, "POST", "Observation", observation("y"))))
+		other := idOf(created[0])
+		if state, answers := f.settle(t, f.by(recipient, f.write(5, "PATCH", "Task/"+task, output("DiagnosticReport/"+report)))); state != referral.Completed {
+			t.Fatalf("got %s, %v", state, answers)
+		}
+		got := []string{readersOf(t, f, report), readersOf(t, f, of), readersOf(t, f, other), readersOf(t, f, task)}
+		if diff := cmp.Diff([]string{sender, sender, "", recipient}, got); diff != "" {
+			t.Errorf("readers of report, its patient, another, the Task (-want +got):\n%s", diff)
+		}
+	})
+	t.Run("sent along", func(t *testing.T) {
+		f := newFixture(t)
+		task, of := newTask(t, f)
+		const report = "urn:uuid:6f1d3f0a-0000-4000-8000-000000000001"
+		update := strings.Replace(ownedTask("Patient/"+of), `"status"`, `"id":"`+task+`","output":[{"type":{"text":"x"},"valueReference":{"reference":"`+report+`"}}],"status"`, 1)
+		state, created := f.settle(t, f.by(recipient, f.transaction(2, "transaction",
+			entry("POST", "DiagnosticReport", report, `{"resourceType":"DiagnosticReport","status":"final","code":{"text":"x"}}`, ""),
+			entry("PUT", "Task/"+task, "", update, ""))))
+		if state != referral.Completed {
+			t.Fatalf("got %s, %s", state, created[0].Outcome)
+		}
+		if got := readersOf(t, f, idOf(created[0])); got != sender {
+			t.Errorf("the report is read by %q, want %q", got, sender)
+		}
+	})
+}
