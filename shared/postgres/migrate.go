@@ -26,8 +26,12 @@ var migrations embed.FS
 // Migrate brings the database at url to the newest migration and returns how many it applied. It needs the
 // rights of the tables' owner. Several may run at once: a session lock lets one work and the others find it done.
 // ErrUnavailable says that calling it again may help; any other error that something is wrong with the database or a
-// migration. It names the migration's file and the SQLSTATE, without PostgreSQL's own words, which may quote rows.
+// migration. It names the migration's file and the SQLSTATE, without PostgreSQL's own words, which may quote rows. url is
+// one that CheckURL takes.
 func Migrate(ctx context.Context, url string) (applied int, err error) {
+	if err := CheckURL(url); err != nil {
+		return 0, fmt.Errorf("migrate: %w", err)
+	}
 	config, err := pgx.ParseConfig(url)
 	if err != nil {
 		return 0, errors.New("migrate: the database URL cannot be parsed")
