@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 
 	"github.com/jackc/pgx/v5/pgconn"
 )
@@ -18,6 +19,17 @@ type apiError struct {
 }
 
 func (e *apiError) Error() string { return e.code + ": " + e.message }
+
+// status is the HTTP status that SQS gives it.
+func (e *apiError) status() int {
+	switch {
+	case e.fault:
+		return http.StatusServiceUnavailable
+	case e.shape == "ResourceNotFoundException":
+		return http.StatusNotFound
+	}
+	return http.StatusBadRequest
+}
 
 func errQueueDoesNotExist() error {
 	return &apiError{"QueueDoesNotExist", "AWS.SimpleQueueService.NonExistentQueue", "The specified queue does not exist.", false}
@@ -71,6 +83,10 @@ func errInvalidParameter(format string, args ...any) error {
 
 func errOutOfRange(name string, value, low, high int) error {
 	return errInvalidParameter("Value %d for parameter %s is invalid. Reason: Must be between %d and %d, if provided.", value, name, low, high)
+}
+
+func errResourceNotFound(message string) error {
+	return &apiError{"ResourceNotFoundException", "ResourceNotFoundException", message, false}
 }
 
 func errSerialization(message string) error {

@@ -98,10 +98,11 @@ func (s *Server) fault(action string, body []byte) *Fault {
 	}
 	var in struct {
 		QueueURL  string `json:"QueueUrl"`
+		SourceARN string `json:"SourceArn"`
 		QueueName string
 	}
 	if json.Unmarshal(body, &in) == nil && in.QueueName == "" {
-		in.QueueName = in.QueueURL[strings.LastIndexByte(in.QueueURL, '/')+1:]
+		in.QueueName = in.QueueURL[strings.LastIndexByte(in.QueueURL, '/')+1:] + in.SourceARN[strings.LastIndexByte(in.SourceARN, ':')+1:]
 	}
 	return s.script.next(action, in.QueueName)
 }

@@ -5,6 +5,7 @@
 // answers, is delivered at least once, is hidden while leased, comes back after its visibility timeout,
 // and moves to the dead-letter queue when it was received maxReceiveCount times. Receives and deletes are
 // not flushed to disk before they are answered: after a crash of PostgreSQL the worst is one more delivery.
+// A message move task moves each message in one transaction, and goes on after a restart.
 //
 // It leaves out FIFO queues, policies and encryption (their attributes are kept but have no effect), and it
 // does not check signatures: listen on loopback only. One Server at a time serves a database, since queue
@@ -55,9 +56,11 @@ type Server struct {
 	sends   chan *sendJob // to the writer, which lets concurrent sends share a commit
 	closing chan struct{}
 	closed  sync.Once
-	work    sync.WaitGroup  // writer and sweeper
+	work    sync.WaitGroup  // writer, sweeper and move tasks
 	life    context.Context // of what they do in the database
 	end     context.CancelFunc
+
+	starting sync.Mutex // held to start a move task and to set closing: none starts while Close waits for work
 
 	mu     sync.RWMutex
 	queues map[string]*queue // by name; guarded by mu
@@ -100,6 +103,10 @@ func New(ctx context.Context, c Config) (*Server, error) {
 	s.life, s.end = context.WithCancel(context.WithoutCancel(ctx))
 	s.work.Go(s.writeSends)
 	s.work.Go(s.sweep)
+	if err := s.resumeMoves(ctx); err != nil {
+		s.Close()
+		return nil, err
+	}
 	return s, nil
 }
 
@@ -110,7 +117,11 @@ const closeTimeout = time.Second
 // sends under way are stored, or have failed after closeTimeout. Call it before shutting down the HTTP server, which
 // waits for long polls.
 func (s *Server) Close() {
-	s.closed.Do(func() { close(s.closing) })
+	s.closed.Do(func() {
+		s.starting.Lock()
+		defer s.starting.Unlock()
+		close(s.closing)
+	})
 	late := time.AfterFunc(closeTimeout, s.end)
 	defer late.Stop()
 	s.work.Wait()

@@ -61,6 +61,12 @@ func operationNamed(name string) (operation, bool) {
 		return bind((*Server).changeMessageVisibility), true
 	case "ChangeMessageVisibilityBatch":
 		return bind((*Server).changeMessageVisibilityBatch), true
+	case "StartMessageMoveTask":
+		return bind((*Server).startMessageMoveTask), true
+	case "ListMessageMoveTasks":
+		return bind((*Server).listMessageMoveTasks), true
+	case "CancelMessageMoveTask":
+		return bind((*Server).cancelMessageMoveTask), true
 	}
 	return nil, false
 }
@@ -144,11 +150,7 @@ func (s *Server) fail(w http.ResponseWriter, operation string, err error) {
 	if internal {
 		s.log.Error("sqs request failed", "operation", operation, cause(err))
 	}
-	status := http.StatusBadRequest
-	if shown.fault {
-		status = http.StatusServiceUnavailable
-	}
-	s.answerError(w, shown, status)
+	s.answerError(w, shown, shown.status())
 }
 
 // answerError is in SQS's form; see "Error handling" of the AWS JSON 1.0 protocol and its awsQueryCompatible trait

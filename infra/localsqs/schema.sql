@@ -35,3 +35,19 @@ create table if not exists sqs.message (
 alter table sqs.message alter column body set storage external;
 
 create index if not exists message_receivable on sqs.message (queue_id, visible_at, seq);
+
+-- StartMessageMoveTask. A task that was running when the server ended goes on with the next one.
+create table if not exists sqs.move_task (
+    seq             bigint generated always as identity primary key, -- newest last
+    task_id         uuid not null unique,
+    source_arn      text not null,
+    destination_arn text,             -- null: back to where each message came from
+    max_per_second  integer,          -- null: as fast as it goes
+    status          text not null check (status in ('RUNNING', 'CANCELLING', 'CANCELLED', 'COMPLETED', 'FAILED')),
+    failure_reason  text,
+    to_move         bigint not null,  -- counted at the start
+    moved           bigint not null default 0,
+    started_at      timestamptz not null
+);
+
+create unique index if not exists move_task_active on sqs.move_task (source_arn) where status in ('RUNNING', 'CANCELLING');

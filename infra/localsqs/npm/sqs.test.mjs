@@ -3,11 +3,12 @@
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
 import {
-  BatchEntryIdsNotDistinct, ChangeMessageVisibilityBatchCommand, ChangeMessageVisibilityCommand, CreateQueueCommand,
-  DeleteMessageBatchCommand, DeleteMessageCommand, DeleteQueueCommand, GetQueueAttributesCommand, GetQueueUrlCommand,
-  InvalidMessageContents, MessageNotInflight, PurgeQueueCommand, QueueDoesNotExist, QueueNameExists,
-  ReceiptHandleIsInvalid, ReceiveMessageCommand, SQSClient, SendMessageBatchCommand, SendMessageCommand,
-  SetQueueAttributesCommand, paginateListDeadLetterSourceQueues, paginateListQueues,
+  BatchEntryIdsNotDistinct, CancelMessageMoveTaskCommand, ChangeMessageVisibilityBatchCommand, ChangeMessageVisibilityCommand,
+  CreateQueueCommand, DeleteMessageBatchCommand, DeleteMessageCommand, DeleteQueueCommand, GetQueueAttributesCommand,
+  GetQueueUrlCommand, InvalidMessageContents, ListMessageMoveTasksCommand, MessageNotInflight, PurgeQueueCommand,
+  QueueDoesNotExist, QueueNameExists, ReceiptHandleIsInvalid, ReceiveMessageCommand, ResourceNotFoundException, SQSClient,
+  SendMessageBatchCommand, SendMessageCommand, SetQueueAttributesCommand, StartMessageMoveTaskCommand,
+  paginateListDeadLetterSourceQueues, paginateListQueues,
 } from "@aws-sdk/client-sqs";
 
 const client = new SQSClient({});
@@ -133,6 +134,31 @@ test("what was received too often becomes a dead letter", async () => {
   assert.deepEqual([m.Body, m.Attributes.DeadLetterQueueSourceArn], ["poison", arn("dead-source-a")]);
   const pages = paginateListDeadLetterSourceQueues({ client, pageSize: 1 }, { QueueUrl: dead });
   assert.deepEqual(await urls(pages, "queueUrls"), [["dead-source-a"], ["dead-source-b"]]);
+});
+
+test("dead letters are moved to another queue, in a task that is listed and cancelled", async () => {
+  const SourceArn = arn("move-dead");
+  const dead = await create("move-dead");
+  await create("move-source", { RedrivePolicy: JSON.stringify({ deadLetterTargetArn: SourceArn, maxReceiveCount: 2 }) });
+  const target = await create("move-target");
+  const begin = (more) => client.send(new StartMessageMoveTaskCommand({ SourceArn, DestinationArn: arn("move-target"), ...more }));
+  const ended = async () => {
+    for (;;) {
+      const [{ StartedTimestamp, ...task }] = (await client.send(new ListMessageMoveTasksCommand({ SourceArn }))).Results;
+      if (!["RUNNING", "CANCELLING"].includes(task.Status)) return task;
+    }
+  };
+  for (const body of ["a", "b"]) await send(dead, body);
+  await begin();
+  const task = { SourceArn, DestinationArn: arn("move-target"), ApproximateNumberOfMessagesToMove: 2 };
+  assert.deepEqual(await ended(), { ...task, Status: "COMPLETED", ApproximateNumberOfMessagesMoved: 2 });
+  assert.deepEqual((await receive(target)).map((m) => m.Body), ["a", "b"]);
+  for (const body of ["c", "d"]) await send(dead, body);
+  const { TaskHandle } = await begin({ MaxNumberOfMessagesPerSecond: 1 });
+  await assert.rejects(begin(), /already a task running/);
+  await client.send(new CancelMessageMoveTaskCommand({ TaskHandle }));
+  assert.equal((await ended()).Status, "CANCELLED");
+  await assert.rejects(begin({ SourceArn: arn("move-absent") }), ResourceNotFoundException);
 });
 
 test("a long poll waits for what is sent, also with a delay", async () => {
