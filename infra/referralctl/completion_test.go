@@ -25,6 +25,9 @@ func TestBashCompletion(t *testing.T) {
 		"referralctl clients ro":                  "rotate",
 		"referralctl --json clients suspend --li": "--lift",
 		"referralctl clients add --nas":           "--nash",
+		"referralctl dl":                          "dlq",
+		"referralctl dlq re":                      "replay",
+		"referralctl dlq replay --ra":             "--rate",
 		"referralctl certs --hp":                  "--hpio",
 	} {
 		words := "'" + strings.Join(strings.Fields(line), "' '") + "'"

@@ -1,5 +1,5 @@
 // Command referralctl is the tool of those who operate and test a Referral FHIR Server: it sends referrals and follows
-// them, tells how full the queues are, makes synthetic referrals and development certificates, edits the client registry,
+// them, tells how full the queues are, handles dead letters, makes synthetic referrals and development certificates, edits the client registry,
 // prints how to use a running stack and migrates the store.
 //
 // Results go to standard output, as JSON with --json; progress and errors go to standard error, and an error says what
@@ -30,6 +30,7 @@ type commands struct {
 	Validate   validateCommand   `cmd:"" help:"Hold FHIR files against the standard and its profiles, offline."`
 	List       listCommand       `cmd:"" help:"List referrals that were sent or received, newest first."`
 	Queue      queueCommand      `cmd:"" help:"Tell how many messages wait in the queue and in its dead-letter queue, and for how long."`
+	DLQ        dlqCommand        `cmd:"" name:"dlq" help:"Look at dead letters, send them again, archive and discard them."`
 	Generate   generateCommand   `cmd:"" help:"Make synthetic Australian referrals."`
 	Clients    clientsCommand    `cmd:"" help:"Edit the client registry: who may call, by which keys and certificates."`
 	Certs      certsCommand      `cmd:"" help:"Make a development CA, and certificates of a server and of clients, NASH-like ones among them."`

@@ -2,9 +2,6 @@ package main
 
 import (
 	"fmt"
-	"io"
-	"os"
-	"strings"
 	"time"
 
 	"github.com/ausbizconsulting/referral-fhir-server/infra/referralctl/submit"
@@ -14,31 +11,12 @@ import (
 // progress shows a submit while it runs: on a terminal a bar, and lines for what went wrong only; else a line for each
 // document. It is for one goroutine at a time.
 type progress struct {
-	*streams
-	bar   bool
-	total int // 0: not known
-	began time.Time
-	drawn time.Time // when the bar was drawn last
-
+	bar
 	accepted, done, wrong int
 }
 
 func newProgress(s *streams, total int) *progress {
-	return &progress{streams: s, total: total, began: time.Now(), bar: !s.json && isTerminal(s.out) && isTerminal(s.err)}
-}
-
-// isTerminal tells whether w shows what is written to a person.
-func isTerminal(w io.Writer) bool {
-	file, ok := w.(*os.File)
-	if !ok || os.Getenv("TERM") == "dumb" {
-		return false
-	}
-	info, err := file.Stat()
-	if err != nil || info.Mode()&os.ModeCharDevice == 0 {
-		return false
-	}
-	null, err := os.Stat(os.DevNull)
-	return err != nil || !os.SameFile(info, null)
+	return &progress{bar: newBar(s, total)}
 }
 
 // report is told of each result by submit.Run.
@@ -56,7 +34,7 @@ func (p *progress) report(r submit.Result, final bool) {
 	switch {
 	case p.json:
 		_ = p.printJSON(r) // a reader that has gone ends the summary as well
-	case !p.bar || !fine:
+	case !p.shown || !fine:
 		p.clear()
 		fmt.Fprintln(p.out, line(r))
 	}
@@ -77,31 +55,13 @@ func line(r submit.Result) string {
 	return text
 }
 
-// barWidth is how many characters the bar has.
-const barWidth = 30
-
-// draw draws the bar, ten times a second at most unless it must.
+// draw draws the bar.
 func (p *progress) draw(must bool) {
-	if !p.bar || !must && time.Since(p.drawn) < 100*time.Millisecond {
-		return
-	}
-	p.drawn = time.Now()
-	p.clear()
-	elapsed := p.drawn.Sub(p.began).Round(time.Second)
+	text := fmt.Sprintf("%d wrong", p.wrong)
 	if p.total == 0 {
-		fmt.Fprintf(p.err, "%d accepted, %d done, %d wrong  %v", p.accepted, p.done, p.wrong, elapsed)
-		return
+		text = fmt.Sprintf("%d accepted, %d done, %d wrong", p.accepted, p.done, p.wrong)
 	}
-	full := barWidth * p.done / p.total
-	fmt.Fprintf(p.err, "[%s%s] %d/%d  %d wrong  %v",
-		strings.Repeat("=", full), strings.Repeat(" ", barWidth-full), p.done, p.total, p.wrong, elapsed)
-}
-
-// clear removes the bar, so that a line can stand there.
-func (p *progress) clear() {
-	if p.bar {
-		fmt.Fprint(p.err, "\r\x1b[K")
-	}
+	p.bar.draw(p.done, text, must)
 }
 
 // end prints the summary.

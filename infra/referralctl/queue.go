@@ -17,11 +17,16 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 )
 
-type queueCommand struct {
+// queues says which queues are meant.
+type queues struct {
 	QueueURL           string `env:"REFERRAL_QUEUE_URL" placeholder:"URL" help:"The queue of referrals."`
 	DeadLetterQueueURL string `env:"REFERRAL_DEAD_LETTER_QUEUE_URL" placeholder:"URL" help:"Its dead-letter queue; by default the one of its redrive policy."`
 	Kind               string `env:"REFERRAL_QUEUE" name:"kind" default:"sqs" hidden:"" help:"sqs, or direct: there is none."`
-	Ages               bool   `default:"true" negatable:"" help:"Receive up to ten messages of each queue that is not empty and tell the age of the oldest; --no-ages leaves them alone."`
+}
+
+type queueCommand struct {
+	queues
+	Ages bool `default:"true" negatable:"" help:"Receive up to ten messages of each queue that is not empty and tell the age of the oldest; --no-ages leaves them alone."`
 }
 
 // Help is printed by queue --help.
@@ -44,24 +49,35 @@ type queueDepth struct {
 
 const useRunningStack = `with the stack of make run: set -a; eval "$(referralctl env)"; set +a`
 
-// Run prints the depths.
-func (c *queueCommand) Run(ctx context.Context, s *streams) error {
+// open returns the SDK's settings and a client with them.
+func (c *queues) open(ctx context.Context) (settings aws.Config, client *sqs.Client, err error) {
 	if c.QueueURL == "" && c.Kind == "direct" {
-		return errors.New("there is no queue: the server settles each request before it answers (REFERRAL_QUEUE=direct)")
+		return settings, nil, errors.New("there is no queue: the server settles each request before it answers (REFERRAL_QUEUE=direct)")
 	}
 	if c.QueueURL == "" {
-		return usageError{errors.New("which queue? Set REFERRAL_QUEUE_URL or --queue-url; " + useRunningStack)}
+		return settings, nil, usageError{errors.New("which queue? Set REFERRAL_QUEUE_URL or --queue-url; " + useRunningStack)}
 	}
 	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()
-	settings, err := config.LoadDefaultConfig(ctx)
+	settings, err = config.LoadDefaultConfig(ctx)
+	if err != nil {
+		return settings, nil, err
+	}
+	if settings.Region == "" {
+		return settings, nil, usageError{errors.New("which region? Set AWS_REGION; " + useRunningStack)}
+	}
+	return settings, sqs.NewFromConfig(settings), nil
+}
+
+// Run prints the depths.
+func (c *queueCommand) Run(ctx context.Context, s *streams) error {
+	_, client, err := c.open(ctx)
 	if err != nil {
 		return err
 	}
-	if settings.Region == "" {
-		return usageError{errors.New("which region? Set AWS_REGION; " + useRunningStack)}
-	}
-	depths, err := c.readDepths(ctx, sqs.NewFromConfig(settings))
+	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+	defer cancel()
+	depths, err := c.readDepths(ctx, client)
 	if err != nil {
 		return err
 	}

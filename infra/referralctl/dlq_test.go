@@ -1,0 +1,298 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/ausbizconsulting/referral-fhir-server/infra/localsqs"
+	"github.com/ausbizconsulting/referral-fhir-server/shared/postgres/pgtest"
+	"github.com/ausbizconsulting/referral-fhir-server/shared/queue"
+	"github.com/ausbizconsulting/referral-fhir-server/shared/referral"
+)
+
+func TestMain(m *testing.M) { os.Exit(pgtest.Run(m)) }
+
+// planted stands in every place of a letter that may hold patient data.
+const planted = "Citizen-Jane-PLANTED"
+
+// sorter is the queues that the commands of a test work on.
+type sorter struct {
+	client   *sqs.Client
+	to, dead string
+	blobs    string // directory of claim checks
+}
+
+// newSorter starts localsqs with two queues and sets what names them.
+func newSorter(t testing.TB) *sorter {
+	t.Helper()
+	db, err := pgxpool.New(t.Context(), pgtest.Empty(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(db.Close)
+	server := httptest.NewUnstartedServer(nil)
+	base := &url.URL{Scheme: "http", Host: server.Listener.Addr().String()}
+	s, err := localsqs.New(t.Context(), localsqs.Config{DB: db, BaseURL: base})
+	if err != nil {
+		t.Fatal(err)
+	}
+	server.Config.Handler = s
+	server.Start()
+	t.Cleanup(func() {
+		s.Close()
+		server.Close()
+	})
+	settings(t)
+	out := &sorter{blobs: t.TempDir()}
+	for name, value := range map[string]string{
+		"AWS_ENDPOINT_URL_SQS": base.String(), "AWS_REGION": "ap-southeast-2", "AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local",
+		"REFERRAL_BLOB_DIR": out.blobs,
+	} {
+		t.Setenv(name, value)
+	}
+	sdk, err := config.LoadDefaultConfig(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	out.client = sqs.NewFromConfig(sdk)
+	create := func(name string, attributes map[string]string) string {
+		q, err := out.client.CreateQueue(t.Context(), &sqs.CreateQueueInput{QueueName: &name, Attributes: attributes})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return *q.QueueUrl
+	}
+	out.dead = create("referrals-dead", nil)
+	out.to = create("referrals", map[string]string{
+		"RedrivePolicy": `{"deadLetterTargetArn":"arn:aws:sqs:ap-southeast-2:000000000000:referrals-dead","maxReceiveCount":1000}`,
+	})
+	t.Setenv("REFERRAL_QUEUE_URL", out.to)
+	return out
+}
+
+// die puts a letter into the dead-letter queue; a large one claims its body.
+func (p *sorter) die(t testing.TB, id, org, class string, age time.Duration, large bool) {
+	t.Helper()
+	m := &queue.Message{
+		ID: id, Client: "reception", Type: "transaction", RequestID: "r-" + id, AcceptedAt: time.Now().Add(-age).UTC().Truncate(time.Millisecond),
+		Request: referral.Request{
+			Org: org, KeyKind: referral.KeyRequest, Key: planted, Method: "PUT", URL: "/fhir/Patient?name=" + planted,
+			Conditions: [4]string{planted}, ContentType: "application/fhir+json",
+		},
+	}
+	m.Pack([]byte(`{"resourceType":"Patient","name":[{"text":"` + planted + `"}]}`))
+	if large {
+		key, body := m.CheckIn()
+		file := filepath.Join(p.blobs, key)
+		if err := os.MkdirAll(path.Dir(file), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(file, body, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	body, err := m.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	in := &sqs.SendMessageInput{QueueUrl: &p.dead, MessageBody: &body, MessageGroupId: &org}
+	if class != "" {
+		in.MessageAttributes = map[string]types.MessageAttributeValue{
+			"Class": {DataType: aws.String("String"), StringValue: &class}, "Code": {DataType: aws.String("String"), StringValue: aws.String("panic")},
+		}
+	}
+	if _, err := p.client.SendMessage(t.Context(), in); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// count is how many messages a queue has that are visible.
+func (p *sorter) count(t testing.TB, queueURL string) string {
+	t.Helper()
+	out, err := p.client.GetQueueAttributes(t.Context(), &sqs.GetQueueAttributesInput{QueueUrl: &queueURL, AttributeNames: []types.QueueAttributeName{"ApproximateNumberOfMessages"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out.Attributes["ApproximateNumberOfMessages"]
+}
+
+const (
+	clinic   = "8003621566684455"
+	hospital = "8003624900041689"
+)
+
+// fill lets four letters die: two of a bug, of which one is large, one of the hospital, and what is no envelope.
+func (p *sorter) fill(t testing.TB) {
+	t.Helper()
+	p.die(t, "first", clinic, "bug", 3*time.Hour, false)
+	p.die(t, "second", clinic, "bug", time.Hour, true)
+	p.die(t, "third", hospital, "", 2*time.Hour, false)
+	if _, err := p.client.SendMessage(t.Context(), &sqs.SendMessageInput{QueueUrl: &p.dead, MessageBody: aws.String(planted)}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// squeezed is output with single spaces, so that columns do not matter.
+func squeezed(r result) string { return strings.Join(strings.Fields(r.out), " ") }
+
+func TestDLQShowsNoPatientData(t *testing.T) {
+	p := newSorter(t)
+	p.fill(t)
+	list := referralctl(t, "", "dlq", "list")
+	want := "age receives type class code org id 3h0m"
+	if got := squeezed(list); !strings.HasPrefix(got, want) || !strings.Contains(got, "0 transaction bug panic "+clinic+" first 2h0m") ||
+		!strings.HasSuffix(got, " 4 dead letters") || list.status != 0 {
+		t.Errorf("got %q, %q, want %q and four letters", got, list.err, want)
+	}
+	all := []result{
+		list, referralctl(t, "", "dlq", "list", "--json"), referralctl(t, "", "dlq", "show", "first"), referralctl(t, "", "dlq", "show", "second", "--json"),
+		referralctl(t, "", "dlq", "replay"), referralctl(t, "", "dlq", "discard", "--json"), referralctl(t, "", "dlq", "archive"),
+	}
+	for _, r := range all {
+		if r.status != 0 || strings.Contains(r.out+r.err, planted) {
+			t.Errorf("got %+v, want no word of a patient", r)
+		}
+	}
+	all[2].want(t, 0, "PUT /fhir/Patient\n", "")
+	var listed struct {
+		Queue    string
+		Letters  []letter
+		InFlight int
+	}
+	if err := json.Unmarshal([]byte(all[1].out), &listed); err != nil || listed.Queue != "referrals-dead" || len(listed.Letters) != 4 || listed.InFlight != 0 {
+		t.Fatalf("got %q, error %v", all[1].out, err)
+	}
+	if l := listed.Letters[0]; l.ID != "first" || l.Org != clinic || l.Class != "bug" || l.Code != "panic" || l.Receives != 1 {
+		t.Errorf("got %+v, want the oldest, which was looked at once", l)
+	}
+	// What is no envelope is known by its message.
+	referralctl(t, "", "dlq", "show", listed.Letters[3].MessageID).want(t, 0, "none that this version can read", "")
+
+	for id, large := range map[string]bool{"first": false, "second": true} {
+		got := referralctl(t, "", "dlq", "show", id, "--body")
+		got.want(t, 0, `"text":"`+planted+`"`, "patient data")
+		got.want(t, 0, "", `"msg":"audit","action":"dlq show --body"`)
+		if large && strings.Contains(got.err, planted) {
+			t.Errorf("got %q in the audit", got.err)
+		}
+	}
+	t.Setenv("REFERRAL_BLOB_DIR", "")
+	referralctl(t, "", "dlq", "show", "second", "--body").want(t, exitFailed, "", "REFERRAL_BLOB_BUCKET or REFERRAL_BLOB_DIR")
+	referralctl(t, "", "dlq", "show", "absent").want(t, exitFailed, "", "no dead letter absent")
+	if got := p.count(t, p.dead); got != "4" {
+		t.Errorf("%s letters are visible, want 4", got)
+	}
+}
+
+func TestDLQReplay(t *testing.T) {
+	p := newSorter(t)
+	p.fill(t)
+	dry := referralctl(t, "", "dlq", "replay", "--filter", "org="+clinic+",class=bug")
+	dry.want(t, 0, "2 dead letters would be sent to referrals again.", "")
+	dry.want(t, 0, "2  organisation "+clinic+", type transaction, class bug, code panic; the oldest is 3h0m", "")
+	dry.want(t, 0, "Nothing was changed", "")
+	if got := p.count(t, p.to); got != "0" {
+		t.Errorf("a dry run has sent %s letters", got)
+	}
+	some := referralctl(t, "", "dlq", "replay", "--filter", "class=bug,older=2h", "--yes", "--reason", "INC-7: fixed")
+	some.want(t, 0, "Sent 1 dead letters to referrals again; 3 are left", "")
+	var audit struct {
+		Action, Operator, Queue, Reason string
+		Letters                         int
+		Filter                          map[string]string
+	}
+	if err := json.Unmarshal([]byte(some.err), &audit); err != nil || audit.Action != "dlq replay" || audit.Reason != "INC-7: fixed" ||
+		audit.Letters != 1 || audit.Queue != "referrals-dead" || audit.Filter["older"] != "2h" || !strings.Contains(audit.Operator, "@") {
+		t.Errorf("got audit %+v, error %v", audit, err)
+	}
+	referralctl(t, "", "--json", "dlq", "replay", "--yes", "--reason", "INC-7", "--rate", "500").want(t, 0, `{"inFlight":0,"replayed":3,"visible":0}`, "")
+	if to, dead := p.count(t, p.to), p.count(t, p.dead); to != "4" || dead != "0" {
+		t.Errorf("got %s in the queue and %s dead letters, want all 4 in the queue", to, dead)
+	}
+}
+
+// TestDLQReplayInterrupted: it says how far it came, and audits that.
+func TestDLQReplayInterrupted(t *testing.T) {
+	p := newSorter(t)
+	for i := range 12 {
+		p.die(t, fmt.Sprint("letter-", i), clinic, "bug", 0, false)
+	}
+	ctx, interrupt := context.WithCancel(t.Context())
+	defer interrupt()
+	var out, errs bytes.Buffer
+	time.AfterFunc(500*time.Millisecond, interrupt) // ten go at once, the others five seconds later
+	status := run(ctx, []string{"dlq", "replay", "--yes", "--reason", "INC-7", "--rate", "2", "--filter", "class=bug"}, streams{in: strings.NewReader(""), out: &out, err: &errs})
+	result{status, out.String(), errs.String()}.want(t, exitFailed, "", "interrupted: 10 dead letters were sent to referrals again. The same command goes on")
+	if !strings.Contains(errs.String(), `"letters":10`) {
+		t.Errorf("got %q, want it audited", errs.String())
+	}
+	if to, dead := p.count(t, p.to), p.count(t, p.dead); to != "10" || dead != "2" {
+		t.Errorf("got %s in the queue and %s dead letters, want 10 and 2", to, dead)
+	}
+}
+
+func TestDLQDiscard(t *testing.T) {
+	p := newSorter(t)
+	p.fill(t)
+	dir := t.TempDir()
+	t.Setenv("REFERRAL_ARCHIVE_DIR", dir)
+	referralctl(t, "", "dlq", "discard", "--filter", "class=bug").want(t, 0, "2 dead letters would be archived and deleted", "")
+	referralctl(t, "", "--json", "dlq", "archive", "--filter", "class=bug").want(t, 0, `"archived":2,"lostClaims":0,"objects":[{"id":`, "")
+	got := referralctl(t, "", "dlq", "discard", "--filter", "class=bug", "--yes", "--reason", "INC-8: test data")
+	got.want(t, 0, "2 dead letters were discarded.", `"action":"dlq discard"`)
+	files, err := filepath.Glob(filepath.Join(dir, "dead-letters", clinic, "*", "*"))
+	if err != nil || len(files) != 3 {
+		t.Errorf("got files %v, error %v; want two letters and a body", files, err)
+	}
+	if to, dead := p.count(t, p.to), p.count(t, p.dead); to != "0" || dead != "2" {
+		t.Errorf("got %s in the queue and %s dead letters, want none and 2", to, dead)
+	}
+}
+
+func TestDLQWrongUsage(t *testing.T) {
+	settings(t)
+	t.Setenv("REFERRAL_QUEUE_URL", "http://127.0.0.1:1/000000000000/referrals")
+	t.Setenv("AWS_REGION", "ap-southeast-2")
+	for want, args := range map[string][]string{
+		"--filter knows org":             {"list", "--filter", "patient=x"},
+		"older= is a time span":          {"list", "--filter", "older=yesterday"},
+		"--filter org= has no value":     {"list", "--filter", "org="},
+		"--max is a number":              {"replay", "--max=-1"},
+		"--rate is 1 to 500":             {"replay", "--rate", "501"},
+		"--yes needs --reason":           {"replay", "--yes"},
+		"--yes needs --filter or --max":  {"discard", "--yes", "--reason", "x"},
+		`expected one of "list", "show"`: {},
+		"unexpected argument":            {"list", "x"},
+		`expected "<id>"`:                {"show"},
+		"why? --yes needs":               {"discard", "--yes", "--max", "1"},
+	} {
+		referralctl(t, "", append([]string{"dlq"}, args...)...).want(t, exitUsage, "", want)
+	}
+}
+
+// TestDLQNeedsAnArchive before it deletes.
+func TestDLQNeedsAnArchive(t *testing.T) {
+	p := newSorter(t)
+	p.fill(t)
+	t.Setenv("REFERRAL_BLOB_DIR", "")
+	referralctl(t, "", "dlq", "discard", "--max", "1", "--yes", "--reason", "x").want(t, exitUsage, "", "REFERRAL_ARCHIVE_BUCKET or REFERRAL_ARCHIVE_DIR")
+	if got := p.count(t, p.dead); got != "4" {
+		t.Errorf("%s letters are left, want 4", got)
+	}
+}
