@@ -23,7 +23,7 @@ var terms = []string{
 }
 
 // keepsTerms holds that an update by the owner of another's Task leaves its terms alone, and adds nothing that leads to
-// what the owner may not read: the sender's next update would share it.
+// what is not the owner's own: the sender's next update would share it with all who read the Task.
 func (t *transaction) keepsTerms(i int, s *state, after *fhir.Value) error {
 	if !t.isOwned(s) {
 		return nil
@@ -38,12 +38,12 @@ func (t *transaction) keepsTerms(i int, s *state, after *fhir.Value) error {
 				"The owner of a Task updates how it stands: what was asked of whom is its sender's to change")
 		}
 	}
-	return t.addsOnlyReadable(i, before, after)
+	return t.addsOnlyOwn(i, before, after)
 }
 
-// addsOnlyReadable holds that the owner may read what it adds links to. What does not exist is not told from what it
-// may not read.
-func (t *transaction) addsOnlyReadable(i int, before, after *fhir.Value) (err error) {
+// addsOnlyOwn holds that what the owner adds links to is its own. What it may only read is not: others read the Task,
+// too. What does not exist is not told from what it may not read.
+func (t *transaction) addsOnlyOwn(i int, before, after *fhir.Value) (err error) {
 	known := t.led(before)
 	after.Walk(t.expression(i, "resource"), func(name, path string, v *fhir.Value) {
 		id, ok := t.leadsTo(name, v.Text())
@@ -53,11 +53,11 @@ func (t *transaction) addsOnlyReadable(i int, before, after *fhir.Value) (err er
 		if _, inside := t.links.Entry(i, cutFragment(v.Text())); inside {
 			return
 		}
-		if _, readable := t.found.Reached[id]; readable {
+		if t.found.Reached[id].Own {
 			return
 		}
 		if err = t.underWay(id); err == nil {
-			err = fhir.NewError(fhir.CodeForbidden, path, "The reference leads to nothing on this server that the owner of the Task may read")
+			err = fhir.NewError(fhir.CodeForbidden, path, "The owner of a Task adds references to what it has sent itself, and to nothing else on this server")
 		}
 	})
 	return err

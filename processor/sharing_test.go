@@ -66,10 +66,10 @@ func TestOrderOfDeliveryDoesNotDecideWhatIsShared(t *testing.T) {
 	}
 }
 
-// TestOwnerAddsLinksToWhatItReads: the sender's next update shares what its Task leads to, so that an owner who could lead
-// it anywhere would read all of the sender's. What there is not, and what is not the owner's to read, are refused in the
-// same words.
-func TestOwnerAddsLinksToWhatItReads(t *testing.T) {
+// TestOwnerAddsLinksToItsOwn: the sender's next update shares what its Task leads to, so that an owner who could lead it
+// anywhere would read all of the sender's, and so would whoever else reads the Task. What there is not, and what is not the
+// owner's, are refused in the same words.
+func TestOwnerAddsLinksToItsOwn(t *testing.T) {
 	f := newFixture(t)
 	_, created := f.settle(t, f.write(0, "POST", "Patient", patient("", "unshared")))
 	unshared := idOf(created[0])
@@ -77,6 +77,8 @@ func TestOwnerAddsLinksToWhatItReads(t *testing.T) {
 	shared, task := idOf(created[0]), idOf(created[1])
 	_, created = f.settle(t, f.by(recipient, f.write(2, "POST", "Observation", observation("x"))))
 	result := idOf(created[0])
+	_, created = f.settle(t, f.transaction(20, "transaction", entry("POST", "Patient", subject, patient("", "b"), ""), entry("POST", "ServiceRequest", "", serviceRequest(subject, ""), "")))
+	elsewhere := idOf(created[0]) // shared with the owner by another request
 	link := func(reference string) string {
 		return `[{"op":"add","path":"/output","value":[{"type":{"text":"x"},"valueReference":{"reference":"` + reference + `"}}]}]`
 	}
@@ -90,7 +92,8 @@ func TestOwnerAddsLinksToWhatItReads(t *testing.T) {
 		{recipient, link("Patient/" + unshared + "/_history/1"), 403},
 		{recipient, link("Patient/" + unshared + "#x"), 403},
 		{recipient, `[{"op":"add","path":"/note","value":[{"text":"x","extension":[{"url":"urn:x","valueAttachment":{"url":"Patient/` + unshared + `"}}]}]}]`, 403},
-		{recipient, link("Patient/" + shared), 200},
+		{recipient, link("Patient/" + elsewhere), 403},
+		{recipient, link("Patient/" + shared), 200}, // the Task leads to it already
 		{recipient, link("Observation/" + result), 200},
 		{recipient, link("https://elsewhere.example/fhir/Patient/" + unshared), 200},
 		{sender, `[{"op":"replace","path":"/status","value":"completed"}]`, 200},
