@@ -86,9 +86,6 @@ func (t *transaction) anyFailed() bool {
 	return slices.ContainsFunc(t.places, func(p placeOf) bool { return p.failed })
 }
 
-// written returns, in step with the entries, what each writes, or nil.
-func (t *transaction) written() []*state { return t.writes }
-
 // address notes whom what entry i writes is addressed to.
 func (t *transaction) address(i int) (err error) {
 	if s := t.writes[i]; s != nil && s.live {

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"net/http"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -221,7 +220,7 @@ func (p *plan) referred(ids []referral.UUID, i int, r *request) []referral.UUID 
 		if name != "reference" && name != "url" {
 			return
 		}
-		reference, _, _ := strings.Cut(s.Text(), "#")
+		reference := cutFragment(s.Text())
 		if _, ok := p.links.Entry(i, reference); ok {
 			return
 		}
@@ -229,16 +228,20 @@ func (p *plan) referred(ids []referral.UUID, i int, r *request) []referral.UUID 
 			ids = append(ids, id)
 		}
 	})
-	for _, found := range storedReference.FindAllSubmatch(r.patch, -1) {
-		if id, err := referral.ParseUUID(string(found[1])); err == nil {
-			ids = append(ids, id)
-		}
+	changes, err := fhir.Parse(r.patch, "", fhir.Limits{Root: fhir.Array})
+	if err != nil {
+		return ids // there is no patch, or it will not apply
+	}
+	operations := changes.Items()
+	for i := range operations {
+		operations[i].Strings(func(_ string, s *fhir.Value) { // in whatever element it will come to stand
+			if id, ok := p.here(cutFragment(s.Text())); ok {
+				ids = append(ids, id)
+			}
+		})
 	}
 	return ids
 }
-
-// storedReference is a reference to a resource of this server anywhere in a text.
-var storedReference = regexp.MustCompile(`[A-Za-z]\\?/([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})`)
 
 // here returns the id of the resource of this server that a reference names, whatever its version.
 func (p *plan) here(reference string) (referral.UUID, bool) {

@@ -18,7 +18,7 @@ import (
 // still come: the order of delivery does not decide what is shared.
 func (t *transaction) readers(addressees [][]string) (map[referral.UUID][]string, error) {
 	readers, starts := map[referral.UUID][]string{}, map[string][]referral.UUID{}
-	for i, s := range t.written() {
+	for i, s := range t.writes {
 		if s == nil {
 			continue
 		}
@@ -68,7 +68,7 @@ func (t *transaction) readers(addressees [][]string) (map[referral.UUID][]string
 // this sender's, nor does a Task of theirs that the sender updates.
 func (t *transaction) graph() func(referral.UUID) []referral.UUID {
 	next := map[referral.UUID][]referral.UUID{}
-	for i, s := range t.written() {
+	for i, s := range t.writes {
 		if s == nil {
 			continue
 		}
@@ -127,11 +127,7 @@ func (t *transaction) target(i int, name, text string) (referral.UUID, bool) {
 func isFollowed(name string) bool { return name == "reference" || name == "url" }
 
 func cutFragment(text string) string {
-	for i := range len(text) {
-		if text[i] == '#' {
-			return text[:i]
-		}
-	}
+	text, _, _ = strings.Cut(text, "#")
 	return text
 }
 

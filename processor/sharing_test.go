@@ -175,6 +175,18 @@ func TestResultOfTheOwnerIsTheSenders(t *testing.T) {
 			t.Errorf("readers of report, its patient, another, the Task (-want +got):\n%s", diff)
 		}
 	})
+	t.Run("written otherwise", func(t *testing.T) { // JSON has several forms of a string
+		f := newFixture(t)
+		task, _ := newTask(t, f)
+		_, created := f.settle(t, f.by(recipient, f.write(2, "POST", "DiagnosticReport", `{"resourceType":"DiagnosticReport","status":"final","code":{"text":"x"}}`)))
+		report := idOf(created[0])
+		if state, answers := f.settle(t, f.by(recipient, f.write(3, "PATCH", "Task/"+task, output(`DiagnosticReport\u002f`+report)))); state != referral.Completed {
+			t.Fatalf("got %s, %s", state, answers[0].Outcome)
+		}
+		if got := readersOf(t, f, report); got != sender {
+			t.Errorf("the report is read by %q, want %q", got, sender)
+		}
+	})
 	t.Run("sent along", func(t *testing.T) {
 		f := newFixture(t)
 		task, of := newTask(t, f)
