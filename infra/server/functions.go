@@ -92,6 +92,7 @@ func (s *server) functions(ctx context.Context, storeURL string) (functions, err
 	ingest.New(accept).Register(f.api)
 	query.New(query.Config{
 		Authenticate: authenticate, Store: reader, Await: settled, Keys: s.keys, BaseURL: s.base, HTTP: s.http(),
+		MaxBody: accept.MaxBody, MaxEntries: accept.MaxEntries,
 	}).Register(f.api)
 	return f, nil
 }

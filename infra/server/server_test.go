@@ -406,3 +406,13 @@ func count(t testing.TB, s *server, sql string) (n int) {
 	}
 	return n
 }
+
+// TestLimitsAreAnnounced: the CapabilityStatement has those of this server's settings.
+func TestLimitsAreAnnounced(t *testing.T) {
+	s := started(t, "REFERRAL_MAX_ENTRIES", "7", "REFERRAL_MAX_BODY", "65536")
+	c := client{s.base.String(), "dev-sender"}
+	a := c.send(t, "GET", "/fhir/metadata", http.Header{}, nil)
+	if want := "a body of 65536 bytes after decoding, 7 entries"; !strings.Contains(string(a.body), want) {
+		t.Errorf("got %d %.200s, want %q in it", a.status, a.body, want)
+	}
+}

@@ -72,7 +72,7 @@ func newStack(t testing.TB, o options) *stack {
 		o.wrap(&accept, &settle)
 	}
 	accept.Queue = sqsqueue.New(eventsource.NewDirect(processor.New(settle).HandleSQS, 10*time.Second, slog.New(slog.DiscardHandler)), "")
-	fhirhttp.RegisterHealth(s.mux, fhirhttp.Parts{"store": s.reader.Ready})
+	fhirhttp.RegisterHealth(s, fhirhttp.Parts{"store": s.reader.Ready})
 	ingest.New(accept).Register(s)
 	query.New(read).Register(s)
 	s.Handler = fhirhttp.Server{}.Routes(s.mux)

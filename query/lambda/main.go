@@ -21,6 +21,7 @@ func start(_ context.Context, v *env.Settings) (any, error) {
 	c := query.Config{
 		Authenticate: awslambda.Clients(v, baseURL).Authenticate, Keys: awslambda.Keys(v),
 		BaseURL: baseURL, HTTP: fhirhttp.Server{Log: awslambda.Log(v, os.Stderr)},
+		MaxBody: int64(v.MaxBody()), MaxEntries: v.MaxEntries(),
 	}
 	if err := v.Err(); err != nil {
 		return nil, err

@@ -68,11 +68,11 @@ const readyTimeout = 2 * time.Second
 
 // RegisterHealth adds GET /health/live, which is 200 while the process runs, and GET /health/ready, which is 200
 // when all parts work and 503 otherwise, with each part's state as JSON.
-func RegisterHealth(mux *http.ServeMux, parts Parts) {
-	mux.HandleFunc("GET /health/live", func(w http.ResponseWriter, r *http.Request) {
+func RegisterHealth(mux Mux, parts Parts) {
+	mux.Handle("GET /health/live", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		writeHealth(w, r, http.StatusOK, map[string]string{"status": "live"})
-	})
-	mux.HandleFunc("GET /health/ready", func(w http.ResponseWriter, r *http.Request) {
+	}))
+	mux.Handle("GET /health/ready", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := context.WithTimeout(r.Context(), readyTimeout)
 		defer cancel()
 		var mu sync.Mutex
@@ -91,7 +91,7 @@ func RegisterHealth(mux *http.ServeMux, parts Parts) {
 		}
 		wg.Wait()
 		writeHealth(w, r, status, states)
-	})
+	}))
 }
 
 func writeHealth(w http.ResponseWriter, r *http.Request, status int, states map[string]string) {
