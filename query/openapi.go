@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 
+	"go.yaml.in/yaml/v3"
+
 	"github.com/ausbizconsulting/referral-fhir-server/shared/fhirhttp"
 )
 
@@ -27,7 +29,7 @@ func openAPI(c Config) []byte {
 		paths[i].value = append(paths[i].value.(yamlMap), operation)
 	}
 	text := yamlMap{{"type", "string"}}
-	return yamlMap{
+	b, err := yaml.Marshal(yamlMap{
 		{"openapi", "3.1.0"},
 		{"info", yamlMap{
 			{"title", "Referral FHIR Server"}, {"version", c.Version},
@@ -51,7 +53,11 @@ func openAPI(c Config) []byte {
 				{"description", "An OperationOutcome that says what is wrong and what to do instead"}, {"content", content(fhirJSON)},
 			}}}},
 		}},
-	}.append(nil, "")
+	})
+	if err != nil {
+		panic("query: a description of strings encodes: " + err.Error())
+	}
+	return b
 }
 
 // openAPI is the Operation Object of e.
