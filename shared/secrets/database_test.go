@@ -141,10 +141,15 @@ func TestManyRefusedAtOnceAskOnce(t *testing.T) {
 	c.clock.advance(time.Minute)
 	s.requests()
 	pool.Reset()
-	var users sync.WaitGroup
-	for range 8 {
-		users.Go(func() {
+	s.before = func() { time.Sleep(100 * time.Millisecond) } // so that all but one come while that one is reading
+	const users = 8
+	var first, all sync.WaitGroup
+	first.Add(users)
+	for range users {
+		all.Go(func() {
 			err := connect(t.Context(), d)
+			first.Done()
+			first.Wait()
 			if refused(err) {
 				err = connect(t.Context(), d)
 			}
@@ -153,7 +158,7 @@ func TestManyRefusedAtOnceAskOnce(t *testing.T) {
 			}
 		})
 	}
-	users.Wait()
+	all.Wait()
 	if got := s.requests(); got != 1 {
 		t.Errorf("got %d requests, want 1", got)
 	}

@@ -64,7 +64,10 @@ type secret[T any] struct {
 	err     error      // of what was read last, nil: it was good
 }
 
-type version[T any] struct{ value T }
+type version[T any] struct {
+	value   T
+	refused atomic.Bool // somebody else does not take it any more
+}
 
 func newSecret[T any](c Config, what string, parse func([]byte) (T, error)) *secret[T] {
 	s := &secret[T]{Config: c, what: what, parse: parse}
@@ -84,8 +87,8 @@ func (s *secret[T]) get(ctx context.Context) (*version[T], error) {
 	if s.Clock().UnixNano() < s.next.Load() && v != nil {
 		return v, nil
 	}
-	if v == nil {
-		s.mu.Lock()
+	if v == nil || v.refused.Load() {
+		s.mu.Lock() // whoever is reading may have a better one in a moment
 	} else if !s.mu.TryLock() {
 		return v, nil // somebody is reading
 	}
@@ -102,6 +105,7 @@ func (s *secret[T]) get(ctx context.Context) (*version[T], error) {
 // refused says that somebody else does not take v any more. Unless there is another one by now, the service is asked
 // the next time.
 func (s *secret[T]) refused(v *version[T]) {
+	v.refused.Store(true)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.current.Load() == v {
@@ -148,7 +152,7 @@ func (s *secret[T]) read(ctx context.Context) (fresh bool, err error) {
 		return false, fmt.Errorf("the secret of %s is wrong: %w", s.what, err)
 	}
 	s.content = content
-	return s.current.Swap(&version[T]{value}) != nil, nil
+	return s.current.Swap(&version[T]{value: value}) != nil, nil
 }
 
 // kind tells errors apart as far as an operator needs to hear of them: those of the SDK have a request id or a port, and
