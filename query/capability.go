@@ -3,6 +3,7 @@ package query
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/ausbizconsulting/referral-fhir-server/shared/fhirhttp"
@@ -65,6 +66,8 @@ type capabilityResource struct {
 	ConditionalRead   string                  `json:"conditionalRead"`
 	ConditionalUpdate bool                    `json:"conditionalUpdate"`
 	ConditionalDelete string                  `json:"conditionalDelete"`
+	SearchInclude     []string                `json:"searchInclude,omitempty"`
+	SearchRevInclude  []string                `json:"searchRevInclude,omitempty"`
 	SearchParam       []capabilitySearchParam `json:"searchParam"`
 	Operation         []capabilityOperation   `json:"operation,omitempty"`
 }
@@ -98,21 +101,28 @@ func capabilityStatement(c Config) []byte {
 			"DELETE on a status URL cancels what has not settled. " +
 			"The histories of a type and of the system have what the caller's own submissions wrote. Of _summary and _elements both, a request has one. " +
 			"A Binary is sent as its own content, an attachment, to who asks for its type in Accept. " +
+			"Searches refuse parameters that they do not know, or ignore them with Prefer: handling=lenient. Tokens take :not, :text and :missing, strings :exact, :contains and :missing, " +
+			"references a type, :identifier and :missing. Chains and _has have one step. With _lastUpdated, what is found is complete: nothing older appears later. Dates without a zone are in UTC. " +
+			fmt.Sprintf("_sort by others than _lastUpdated takes %d matches, _total counts %d. ", maxSorted, maxTotal) +
 			fmt.Sprintf("Limits: a body of %d bytes after decoding, %d entries, %d levels; searches, histories and $everything answer with at most %d resources or about %d bytes a page.",
 				c.MaxBody, c.MaxEntries, maxDepth, maxCount, c.PageBytes),
 		Security: capabilitySecurity{Description: "An API key in the header x-api-key, or a bearer token, says who calls; a client reads what its organisation sent or was addressed, and writes what it sent."},
 	}
 	rest.Interaction, rest.Operation = interactionsOf(c, "")
+	refer := referringParams()
 	for _, name := range search.Types() {
 		resource := capabilityResource{
 			Type: name, Versioning: "versioned", ReadHistory: true, UpdateCreate: false,
 			ConditionalCreate: true, ConditionalRead: "full-support", ConditionalUpdate: true, ConditionalDelete: "single",
-			SearchParam: []capabilitySearchParam{{Name: "_id", Type: search.Token}},
+			SearchParam: []capabilitySearchParam{{Name: "_id", Type: search.Token}}, SearchRevInclude: refer[name],
 		}
 		resource.Interaction, resource.Operation = interactionsOf(c, name)
 		params, _ := search.Params(name)
-		for _, p := range params {
+		for _, p := range slices.Concat(search.Common(), params) {
 			resource.SearchParam = append(resource.SearchParam, capabilitySearchParam{Name: p.Name, Type: p.Type})
+			if p.Type == search.Reference {
+				resource.SearchInclude = append(resource.SearchInclude, name+":"+p.Name)
+			}
 		}
 		rest.Resource = append(rest.Resource, resource)
 	}
@@ -129,6 +139,28 @@ func capabilityStatement(c Config) []byte {
 		panic("query: a CapabilityStatement of strings encodes: " + err.Error())
 	}
 	return b
+}
+
+// referringParams returns the references that lead to each type, as _revinclude names them: those that lead to any type are
+// among all.
+func referringParams() map[string][]string {
+	refer := map[string][]string{}
+	for _, name := range search.Types() {
+		params, _ := search.Params(name)
+		for _, p := range params {
+			if p.Type != search.Reference || p.Use == search.Unindexed {
+				continue
+			}
+			targets := p.Target
+			if len(targets) == 0 {
+				targets = search.Types()
+			}
+			for _, t := range targets {
+				refer[t] = append(refer[t], name+":"+p.Name)
+			}
+		}
+	}
+	return refer
 }
 
 // interactionsOf returns what endpoints say of a resource type, or of the system without one.

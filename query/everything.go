@@ -132,10 +132,10 @@ func (s *Server) compartment(ctx context.Context, org, resourceType string, id r
 	for _, name := range search.Types() {
 		params, _ := search.Params(name)
 		for _, p := range params {
-			if p.Type != search.Reference || len(p.Target) > 0 && !slices.Contains(p.Target, "Patient") {
+			if p.Type != search.Reference || p.Use == search.Unindexed || len(p.Target) > 0 && !slices.Contains(p.Target, "Patient") {
 				continue
 			}
-			c, err := search.ParseCriterion(name, p, patient, "")
+			c, err := search.ParseCriterion(name, p, "", patient, "")
 			if err != nil {
 				return nil, err
 			}

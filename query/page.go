@@ -18,10 +18,15 @@ const (
 	forwardPurpose = "referrals-forward-v1"
 )
 
-// pageToken names the place after the version with vid in the results of q: vid and a signature that binds it to the
-// caller's organisation and to the search, so that a token is of no use to another or elsewhere.
-func (s *Server) pageToken(org string, q query, vid int64) string {
-	return s.signPlace(binary.BigEndian.AppendUint64(nil, uint64(vid)), pagePurpose, org, q.resourceType, q.understood.Encode())
+// place is where a page of search results begins: behind the version with vid, and of matches in another order than that
+// of vids also how many come before.
+type place struct{ vid, position int64 }
+
+// pageToken is a place in the results of q, and a signature that binds it to the caller's organisation and to the search,
+// so that a token is of no use to another or elsewhere.
+func (s *Server) pageToken(org string, q query, p place) string {
+	b := binary.BigEndian.AppendUint64(nil, uint64(p.vid))
+	return s.signPlace(binary.BigEndian.AppendUint64(b, uint64(p.position)), pagePurpose, org, q.resourceType, q.understood.Encode())
 }
 
 // signPlace returns a token of place, a fixed number of bytes, that is bound to the rest.
@@ -40,16 +45,16 @@ func (s *Server) signedPlace(token string, size int, purpose string, bound ...st
 	return place, s.Keys.Signed(referral.Signature(b[size:]), purpose, append(bound, string(place))...)
 }
 
-// cursor returns the vid in q's page token, 0 without one.
-func (s *Server) cursor(org string, q query) (int64, error) {
+// place returns that of q's page token, the zero place without one.
+func (s *Server) place(org string, q query) (place, error) {
 	if q.page == "" {
-		return 0, nil
+		return place{}, nil
 	}
-	place, ok := s.signedPlace(q.page, 8, pagePurpose, org, q.resourceType, q.understood.Encode())
+	b, ok := s.signedPlace(q.page, 16, pagePurpose, org, q.resourceType, q.understood.Encode())
 	if !ok {
-		return 0, fhir.NewError(fhir.CodeValue, "", "_page is not from a next link of this search for this client")
+		return place{}, fhir.NewError(fhir.CodeValue, "", "_page is not from a next link of this search for this client")
 	}
-	return int64(binary.BigEndian.Uint64(place)), nil
+	return place{int64(binary.BigEndian.Uint64(b)), int64(binary.BigEndian.Uint64(b[8:]))}, nil
 }
 
 // searchURL is the address of q as it was understood, or of one of its pages.

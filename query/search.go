@@ -1,15 +1,17 @@
 package query
 
 import (
+	"cmp"
 	"context"
+	"encoding/json"
 	"maps"
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 
 	"github.com/ausbizconsulting/referral-fhir-server/shared/fhir"
 	"github.com/ausbizconsulting/referral-fhir-server/shared/fhirhttp"
-	"github.com/ausbizconsulting/referral-fhir-server/shared/postgres"
 	"github.com/ausbizconsulting/referral-fhir-server/shared/search"
 )
 
@@ -44,32 +46,20 @@ func (s *Server) searchFor(w *fhirhttp.Response, r *http.Request, values url.Val
 	if err != nil {
 		return err
 	}
-	if shape.counts() {
-		return fhir.NewError(fhir.CodeNotSupported, "", "_summary=count asks for the number of matches alone, which this server does not count").
-			WithStatus(http.StatusBadRequest)
-	}
 	form := takeForm(values)
 	delete(form, "_format") // who follows a link says it again
-	q, err := parseQuery(resourceType, s.BaseURL.JoinPath("fhir/").String(), values, handlesStrictly(r))
+	q, err := parseQuery(resourceType, s.BaseURL.JoinPath("fhir/").String(), values, handlesLeniently(r))
 	if err != nil {
 		return err
 	}
 	maps.Copy(q.understood, form)
-	before, err := s.cursor(w.Principal.Org, q)
+	place, err := s.place(w.Principal.Org, q)
 	if err != nil {
 		return err
 	}
-	var found []postgres.Version
-	var more bool
-	if !q.findsNothing() {
-		ctx, cancel := context.WithTimeout(r.Context(), s.StoreTimeout)
-		defer cancel()
-		found, more, err = s.Store.Search(ctx, w.Principal.Org, q.storeSearch(before, s.PageBytes))
-		if err != nil {
-			return storeError(err)
-		}
-	}
-	body, err := s.searchset(w.Principal.Org, q, shape, found, more)
+	ctx, cancel := context.WithTimeout(r.Context(), s.StoreTimeout)
+	defer cancel()
+	body, err := s.searchset(ctx, w.Principal.Org, q, shape, place)
 	if err != nil {
 		return err
 	}
@@ -77,87 +67,175 @@ func (s *Server) searchFor(w *fhirhttp.Response, r *http.Request, values url.Val
 	return nil
 }
 
-// searchset returns a Bundle of what fits of found. A page may have fewer entries than _count and still a next link:
-// where keys of the index collided, or at the limit of bytes.
-func (s *Server) searchset(org string, q query, shape shape, found []postgres.Version, more bool) ([]byte, error) {
-	type link struct {
-		Relation string `json:"relation"`
-		URL      string `json:"url"`
+// searchset is a Bundle of type searchset, as it is written.
+type searchset struct {
+	ResourceType string           `json:"resourceType"`
+	Type         string           `json:"type"`
+	Total        *int             `json:"total,omitempty"`
+	Link         []bundleLink     `json:"link"`
+	Entry        []searchsetEntry `json:"entry,omitempty"`
+}
+
+type searchsetEntry struct {
+	FullURL  string              `json:"fullUrl,omitempty"`
+	Resource json.RawMessage     `json:"resource"`
+	Search   searchsetEntryMatch `json:"search"`
+}
+
+type searchsetEntryMatch struct {
+	Mode string `json:"mode"`
+}
+
+// searchset returns a page of what q finds from place on. It may have fewer matches than _count and still a next link:
+// at the limit of bytes, or of what a request looks at.
+func (s *Server) searchset(ctx context.Context, org string, q query, shape shape, from place) ([]byte, error) {
+	b := searchset{ResourceType: "Bundle", Type: "searchset", Link: []bundleLink{{"self", s.searchURL(q, "")}}}
+	if err := s.resolve(ctx, org, &q); err != nil {
+		return nil, err
 	}
-	links := []link{{"self", s.searchURL(q, "")}}
-	if more {
-		links = append(links, link{"next", s.searchURL(q, s.pageToken(org, q, found[len(found)-1].VID))})
+	if shape.counts() || q.count == 0 {
+		q.total, q.count = cmp.Or(q.total, totalAccurate), 0
 	}
-	head, err := encode(links)
+	var err error
+	if b.Total, err = s.totalOf(ctx, org, q); err != nil {
+		return nil, err
+	}
+	if q.count == 0 {
+		return encode(b)
+	}
+	matches, next, err := s.page(ctx, org, q, from)
 	if err != nil {
 		return nil, err
 	}
-	b := append([]byte(`{"resourceType":"Bundle","type":"searchset","link":`), head...)
-	entries := 0
-	for _, v := range found {
-		resource := v.JSON()
-		if fits, err := q.matches(resource); err != nil {
-			return nil, err
-		} else if !fits {
-			continue
-		}
-		if resource, err = shape.resource(v); err != nil {
-			return nil, err
-		}
-		if entries == 0 {
-			b = append(b, `,"entry":[`...)
-		} else {
-			b = append(b, ',')
-		}
-		entries++
-		b = append(b, `{"fullUrl":"`...)
-		b = append(b, s.BaseURL.JoinPath("fhir", v.Type, v.ID).String()...)
-		b = append(b, `","resource":`...)
-		b = append(b, resource...)
-		b = append(b, `,"search":{"mode":"match"}}`...)
+	if next != (place{}) {
+		b.Link = append(b.Link, bundleLink{"next", s.searchURL(q, s.pageToken(org, q, next))})
 	}
-	if entries > 0 {
-		b = append(b, ']')
-	}
-	return append(b, '}'), nil
-}
-
-// matches tells whether a resource that the index led to meets all criteria indeed.
-func (q query) matches(resource []byte) (bool, error) {
-	if len(q.criteria) == 0 {
-		return true, nil
-	}
-	v, err := fhir.Parse(resource, q.resourceType, fhir.Limits{})
+	included, whole, err := s.included(ctx, org, q, matches)
 	if err != nil {
-		return false, err
+		return nil, err
 	}
-	for _, c := range q.criteria {
-		if !c.Match(v) {
-			return false, nil
+	for i, m := range slices.Concat(matches, included) {
+		mode := "match"
+		if i >= len(matches) {
+			mode = "include"
 		}
+		resource, err := shape.resource(m.version)
+		if err != nil {
+			return nil, err
+		}
+		b.Entry = append(b.Entry, searchsetEntry{s.BaseURL.JoinPath("fhir", m.version.Type, m.version.ID).String(), resource, searchsetEntryMatch{mode}})
 	}
-	return true, nil
+	if !whole {
+		b.Entry = append(b.Entry, searchsetEntry{"", notWhole, searchsetEntryMatch{"outcome"}})
+	}
+	return encode(b)
 }
 
-func (q query) storeSearch(before int64, bytes int) postgres.Search {
-	p := postgres.Search{Type: q.resourceType, IDs: q.ids, Before: before, Count: q.count, Bytes: bytes}
-	lead := slices.IndexFunc(q.criteria, search.Criterion.Leads)
-	p.ByList = lead < 0
-	for i, c := range q.criteria {
-		p.Criteria = append(p.Criteria, c.Keys)
-		if i == lead {
-			p.Criteria[0], p.Criteria[i] = p.Criteria[i], p.Criteria[0]
-		}
+// notWhole stands in a page that cannot hold all that it should include.
+var notWhole = fhir.Outcome([]fhir.Issue{{
+	Severity: fhir.SeverityWarning, Code: fhir.CodeTooCostly,
+	Details: "Not all that _include and _revinclude ask for fits into this page; ask for fewer matches a page by _count",
+}})
+
+// page returns the matches of a page, and where the next one begins; the zero place: there is none.
+func (s *Server) page(ctx context.Context, org string, q query, from place) ([]match, place, error) {
+	if q.isSorted() {
+		return s.sortedPage(ctx, org, q, from)
 	}
-	return p
+	p := q.storeSearch(s.PageBytes)
+	if from.vid != 0 {
+		p.continueAt(from.vid)
+	}
+	f, err := s.find(ctx, org, q, p, q.count)
+	if err != nil || !f.more {
+		return f.matches, place{}, err
+	}
+	return f.matches, place{vid: f.last}, nil
 }
 
-// findsNothing tells that no resource can fit, such as one whose patient is a Group.
-func (q query) findsNothing() bool {
-	for _, c := range q.criteria {
-		if len(c.Keys) == 0 {
-			return true
+// maxSorted is how many matches are put in another order than that of the store.
+const maxSorted = 1000
+
+// sortedPage sorts all matches for each page. The next one begins behind the last match of this one, or where that was
+// if it is not there any more.
+func (s *Server) sortedPage(ctx context.Context, org string, q query, from place) ([]match, place, error) {
+	all, err := s.findAll(ctx, org, q, maxSorted)
+	if err != nil {
+		return nil, place{}, err
+	}
+	type keyed struct {
+		match
+		keys []*string
+	}
+	list := make([]keyed, len(all))
+	for i := range all {
+		resource, err := all[i].parsed()
+		if err != nil {
+			return nil, place{}, err
+		}
+		list[i].match = all[i]
+		for _, by := range q.sorts {
+			var key *string
+			if text, ok := search.SortKey(resource, by.param); ok {
+				key = &text
+			}
+			list[i].keys = append(list[i].keys, key)
 		}
 	}
-	return q.byID && len(q.ids) == 0
+	slices.SortStableFunc(list, func(a, b keyed) int {
+		for i, by := range q.sorts {
+			if c := compareKeys(a.keys[i], b.keys[i], by.descending); c != 0 {
+				return c
+			}
+		}
+		return 0
+	})
+	start := int(from.position)
+	if i := slices.IndexFunc(list, func(k keyed) bool { return k.version.VID == from.vid }); i >= 0 {
+		start = i + 1
+	}
+	var matches []match
+	size := 0
+	for i := min(start, len(list)); i < len(list); i++ {
+		matches = append(matches, list[i].match)
+		if size += list[i].version.Size(); len(matches) == q.count || size >= s.PageBytes {
+			break
+		}
+	}
+	if end := start + len(matches); end < len(list) {
+		return matches, place{vid: list[end-1].version.VID, position: int64(end)}, nil
+	}
+	return matches, place{}, nil
+}
+
+// compareKeys puts what has no value last (FHIR R4 search.html#sort leaves it open).
+func compareKeys(a, b *string, descending bool) int {
+	switch {
+	case a == nil && b == nil:
+		return 0
+	case a == nil:
+		return 1
+	case b == nil:
+		return -1
+	case descending:
+		return strings.Compare(*b, *a)
+	default:
+		return strings.Compare(*a, *b)
+	}
+}
+
+// maxTotal is how many matches are counted.
+const maxTotal = 10000
+
+// totalOf returns the number of matches as far as it is wanted. An estimate of more than are counted is left out.
+func (s *Server) totalOf(ctx context.Context, org string, q query) (*int, error) {
+	if q.total == totalNone {
+		return nil, nil
+	}
+	n := 0
+	err := s.each(ctx, org, q, maxTotal, func(match) { n++ })
+	if err != nil && fhir.CodeOf(err) == fhir.CodeTooCostly && q.total == totalEstimate {
+		return nil, nil
+	}
+	return &n, err
 }

@@ -55,6 +55,21 @@ func (db *DB) As(ctx context.Context, org, query string, args []any) (seen int, 
 	return seen, err
 }
 
+// SettleStalled is Settle that calls stall before it commits.
+func (db *DB) SettleStalled(ctx context.Context, s *Settlement, stall func()) error {
+	conn, err := db.acquire(ctx)
+	if err != nil {
+		return err
+	}
+	defer release(conn)
+	if err := within(ctx, conn, s.Org, true, settling([]*Settlement{s}, make([]bool, 1))...); err != nil {
+		return err
+	}
+	stall()
+	_, err = conn.Exec(ctx, "commit")
+	return err
+}
+
 // NeverLook lets those who Await look only when they are told to. It is called before anybody does.
 func (db *DB) NeverLook() {
 	db.listener.polling = rhythm{time.Hour, time.Hour}

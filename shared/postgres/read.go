@@ -28,6 +28,9 @@ func (v Version) Name() string { return v.Type + "/" + v.ID + "/_history/" + str
 // instant is FHIR R4 datatypes.html#instant in UTC, to the millisecond.
 const instant = "2006-01-02T15:04:05.000Z"
 
+// Size is that of JSON, about.
+func (v Version) Size() int { return len(v.Meta) + len(v.Content) }
+
 // JSON returns the resource. Nothing is parsed: what the sender wrote stands as it was written.
 func (v Version) JSON() []byte {
 	b := make([]byte, 0, len(v.Content)+len(v.Meta)+160)

@@ -130,7 +130,7 @@ func (db *DB) revise(ctx context.Context, s *Settlement, l Lookup, decide func(*
 		return false, err
 	}
 	unchanged := false
-	write := []statement{found.keep(s.Org, &unchanged), {s.Org, reviseSQL, s.reviseArgs(), readSettled(&settled)}}
+	write := []statement{found.keep(s.Org, &unchanged), {s.Org, underWaySQL, nil, nil}, {s.Org, reviseSQL, s.reviseArgs(), readSettled(&settled)}}
 	if s.Awaited {
 		write = append(write, s.notice())
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"math"
 	"strconv"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 
@@ -11,23 +12,37 @@ import (
 	"github.com/ausbizconsulting/referral-fhir-server/shared/search"
 )
 
-// Search asks for the current versions of one type, newest first.
+// Search asks for the current versions of one type, newest first. Keys of the index may collide: what it finds is to be
+// confirmed by its content.
 type Search struct {
-	Type     string
-	IDs      []referral.UUID     // any of them; empty: whatever id
-	Criteria [][]search.KeyRange // of each one range at least has to lead to the resource; the first is looked up, the others are checked
-	ByList   bool                // look up none of Criteria but the organisation's list, and check them all
-	Before   int64               // continue below this VID; 0: from the newest
-	Count    int                 // of versions at most
-	Bytes    int                 // of their JSON text, about: the version that passes it is the last
+	Type    string
+	IDs     []referral.UUID     // any of them; empty: whatever id
+	Lead    []search.KeyRange   // one of the ranges leads to the resource; empty: the organisation's list does
+	Checks  [][]search.KeyRange // of each, one range has the resource too
+	Before  int64               // below this VID; 0: to the newest
+	After   int64               // above this one
+	Forward bool                // oldest first
+	// Settled leaves out what is newer than any settlement under way: what appears later is newer than all that is found.
+	Settled bool
+	Count   int // of versions at most
+	Bytes   int // of their JSON text, about: the version that passes it is the last
 }
 
-// Search returns what org may read of what s asks for, and whether there is more. Keys of the index may collide:
-// the caller confirms each version with search.Criterion.Match. Errors are those of the package.
+// FirstVID is the lowest that a version of a time, in ms since 1970, may have; it is at least 1.
+func FirstVID(ms int64) int64 {
+	const since, bits = 1577836800000, 22 // as in submissionPart
+	return max(1, (min(max(ms, since), math.MaxInt64>>bits)-since)<<bits)
+}
+
+// Search returns what org may read of what s asks for, and whether there is more. Errors are those of the package.
 func (db *DB) Search(ctx context.Context, org string, s Search) (found []Version, more bool, err error) {
 	query, args := s.sql(org)
 	total := 0
-	err = db.as(ctx, org, query, args, func(rows pgx.Rows) error {
+	var statements []statement
+	if s.Settled {
+		statements = append(statements, statement{org, oldestSQL, nil, nil})
+	}
+	err = db.run(ctx, append(statements, statement{org, query, args, func(rows pgx.Rows) error {
 		for rows.Next() {
 			var v Version
 			if err := rows.Scan(&v.ID, &v.Type, &v.Number, &v.LastUpdated, &v.VID, &v.Meta, &v.Content, &total); err != nil {
@@ -36,7 +51,7 @@ func (db *DB) Search(ctx context.Context, org string, s Search) (found []Version
 			found = append(found, v)
 		}
 		return nil
-	})
+	}})...)
 	if err != nil {
 		return nil, false, reduce("search", err)
 	}
@@ -49,19 +64,19 @@ const (
 	pageStartSQL = `
 select p.id::text, p.type, p.version, p.last_updated, p.vid, p.meta, p.content, p.total
 from (
-	select c.*, count(*) over () as total, row_number() over newest as position,
-		sum(octet_length(c.meta) + octet_length(c.content)) over newest - octet_length(c.meta) - octet_length(c.content) as before
+	select c.*, count(*) over () as total, row_number() over page as position,
+		sum(octet_length(c.meta) + octet_length(c.content)) over page - octet_length(c.meta) - octet_length(c.content) as before
 	from (`
 	pageEndSQL = `
 	) c
-	window newest as (order by c.vid desc)
+	window page as (order by c.vid {order})
 ) p
 where p.position < $4 and p.before < $5
-order by p.vid desc`
+order by p.vid {order}`
 
 	columns = `r.id, r.type, r.version, r.last_updated, r.vid, r.meta, r.content`
 
-	candidate = `r.type = $2 and r.vid < $3 and ` + mayRead
+	candidate = `r.type = $2 and r.vid < $3 and r.vid > $6 and ` + mayRead
 )
 
 // The three ways to find candidates. A lateral subquery with a limit is not merged into the query around it, so that
@@ -69,7 +84,7 @@ order by p.vid desc`
 const (
 	byIDSQL = `
 		select ` + columns + ` from resource r
-		where r.id = any($6) and ` + candidate
+		where r.id = any($7) and ` + candidate
 
 	// byKeySQL needs index rows i before it.
 	byKeySQL = `
@@ -80,31 +95,30 @@ const (
 	byListSQL = `
 		select r.* from idx i
 		cross join lateral (select ` + columns + ` from resource r
-			where r.vid between i.vid and i.vid + 1023 and ` + candidate + ` order by r.vid desc limit 1024) r
-		where i.h = $6 and i.vid < $3`
+			where r.vid between i.vid and i.vid + 1023 and ` + candidate + ` order by r.vid {order} limit 1024) r
+		where i.h = $7 and i.vid < $3 and i.vid > $6::int8 - 1024`
 
 	// oneKeySQL reads the index in the order of vids and stops with the page.
 	oneKeySQL = `
-		select r.* from (select i.vid from idx i where i.h = $6 and i.vid < $3 order by i.vid desc) i`
+		select r.* from (select i.vid from idx i where i.h = $7 and i.vid < $3 and i.vid > $6 order by i.vid {order}) i`
 
 	// keyRangesSQL reads all that the ranges hold: a resource may be in several.
 	keyRangesSQL = `
 		select r.* from (
-			select distinct j.vid from unnest($6::int8[], $7::int8[]) k(low, high)
-			cross join lateral (select i.vid from idx i where i.h between k.low and k.high and i.vid < $3 offset 0) j
+			select distinct j.vid from unnest($7::int8[], $8::int8[]) k(low, high)
+			cross join lateral (select i.vid from idx i where i.h between k.low and k.high and i.vid < $3 and i.vid > $6 offset 0) j
 		) i`
 )
 
-// sql returns the statement and its arguments: the organisation, type, cursor, size of the page in versions and one,
-// and in bytes; then those of the way chosen and of each further criterion.
+// sql returns the statement and its arguments: the organisation, type, upper bound, size of the page in versions and one,
+// and in bytes, and lower bound; then those of the way chosen and of each check.
 func (s Search) sql(org string) (string, []any) {
 	before := s.Before
 	if before == 0 {
 		before = math.MaxInt64
 	}
-	args := []any{org, s.Type, before, s.Count + 1, s.Bytes}
+	args := []any{org, s.Type, before, s.Count + 1, s.Bytes, s.After}
 	var query, order string
-	criteria := s.Criteria
 	switch {
 	case len(s.IDs) > 0:
 		ids := make([][16]byte, len(s.IDs))
@@ -112,29 +126,35 @@ func (s Search) sql(org string) (string, []any) {
 			ids[i] = id
 		}
 		args = append(args, ids)
-		query, order = byIDSQL, "r.vid desc"
-	case len(criteria) == 0 || s.ByList:
+		query, order = byIDSQL, "r.vid {order}"
+	case len(s.Lead) == 0:
 		args = append(args, search.ListHash(org))
-		query, order = byListSQL, "i.vid desc, r.vid desc"
+		query, order = byListSQL, "i.vid {order}, r.vid {order}"
 	default:
-		if ranges := criteria[0]; len(ranges) == 1 && ranges[0].Low == ranges[0].High {
-			args = append(args, ranges[0].Low)
+		if lead := s.Lead; len(lead) == 1 && lead[0].Low == lead[0].High {
+			args = append(args, lead[0].Low)
 			query = oneKeySQL
 		} else {
-			low, high := bounds(ranges)
+			low, high := bounds(lead)
 			args = append(args, low, high)
 			query = keyRangesSQL
 		}
-		criteria = criteria[1:]
-		query, order = query+byKeySQL, "i.vid desc"
+		query, order = query+byKeySQL, "i.vid {order}"
 	}
-	for _, ranges := range criteria {
+	for _, ranges := range s.Checks {
 		low, high := bounds(ranges)
 		args = append(args, low, high)
 		query += checkSQL(len(args)-1, len(args))
 	}
-	return pageStartSQL + query + `
-		order by ` + order + ` limit $4` + pageEndSQL, args
+	if s.Settled {
+		query += beforeHorizon
+	}
+	direction := "desc"
+	if s.Forward {
+		direction = "asc"
+	}
+	return strings.ReplaceAll(pageStartSQL+query+`
+		order by `+order+` limit $4`+pageEndSQL, "{order}", direction), args
 }
 
 // checkSQL returns the condition that a candidate has an index row in one of the ranges, whose bounds are the

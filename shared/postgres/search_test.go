@@ -31,15 +31,15 @@ func TestSearchFindsForSenderAndAddressedReader(t *testing.T) {
 		want   bool
 	}{
 		"list":                     {postgres.Search{}, true},
-		"system and code":          {postgres.Search{Criteria: [][]search.KeyRange{identifier}}, true},
-		"code or another":          {postgres.Search{Criteria: [][]search.KeyRange{code}}, true},
-		"patient":                  {postgres.Search{Criteria: [][]search.KeyRange{patient}}, true},
-		"patient and code":         {postgres.Search{Criteria: [][]search.KeyRange{patient, code}}, true},
-		"patient and another code": {postgres.Search{Criteria: [][]search.KeyRange{patient, none}}, false},
-		"another code and patient": {postgres.Search{Criteria: [][]search.KeyRange{none, patient}}, false},
+		"system and code":          {postgres.Search{Lead: identifier}, true},
+		"code or another":          {postgres.Search{Lead: code}, true},
+		"patient":                  {postgres.Search{Lead: patient}, true},
+		"patient and code":         {postgres.Search{Lead: patient, Checks: [][]search.KeyRange{code}}, true},
+		"patient and another code": {postgres.Search{Lead: patient, Checks: [][]search.KeyRange{none}}, false},
+		"another code and patient": {postgres.Search{Lead: none, Checks: [][]search.KeyRange{patient}}, false},
 		"_id":                      {postgres.Search{IDs: []referral.UUID{{1}, request.ID}}, true},
-		"_id and patient":          {postgres.Search{IDs: []referral.UUID{request.ID}, Criteria: [][]search.KeyRange{patient}}, true},
-		"_id and another code":     {postgres.Search{IDs: []referral.UUID{request.ID}, Criteria: [][]search.KeyRange{none}}, false},
+		"_id and patient":          {postgres.Search{IDs: []referral.UUID{request.ID}, Checks: [][]search.KeyRange{patient}}, true},
+		"_id and another code":     {postgres.Search{IDs: []referral.UUID{request.ID}, Checks: [][]search.KeyRange{none}}, false},
 		"_id of another type":      {postgres.Search{IDs: []referral.UUID{s.Resources[0].ID}}, false},
 	} {
 		test.search.Type, test.search.Count, test.search.Bytes = "ServiceRequest", 20, 1<<20
@@ -52,8 +52,8 @@ func TestSearchFindsForSenderAndAddressedReader(t *testing.T) {
 				}
 			}
 			query, args := test.search.SQL(org)
-			if len(test.search.IDs)+len(test.search.Criteria) == 0 {
-				args[5] = search.ListHash(sender) // with somebody else's list
+			if len(test.search.IDs)+len(test.search.Lead) == 0 {
+				args[6] = search.ListHash(sender) // with somebody else's list
 			}
 			seen, err := both.As(t.Context(), org, postgres.WithoutTenantRule(query), args)
 			if err != nil || seen == 1 != want {
@@ -79,7 +79,7 @@ func TestSearchPagesMissNoneAndRepeatNone(t *testing.T) {
 	}
 	for name, s := range map[string]postgres.Search{
 		"list":     {},
-		"patients": {Criteria: [][]search.KeyRange{keys(t, "ServiceRequest", "patient", strings.Join(values, ","))}},
+		"patients": {Lead: keys(t, "ServiceRequest", "patient", strings.Join(values, ","))},
 		"_id":      {IDs: ids},
 	} {
 		for _, count := range []int{1, 7, 25, 49, 50, 100} {
@@ -144,17 +144,17 @@ func TestPlansReadNoTableWhole(t *testing.T) {
 	}
 	for name, s := range map[string]postgres.Search{
 		"list":                   {},
-		"identifier":             {Criteria: [][]search.KeyRange{one}},
-		"identifier, any system": {Criteria: [][]search.KeyRange{anySystem}},
-		"patient":                {Criteria: [][]search.KeyRange{patient}},
-		"patient and identifier": {Criteria: [][]search.KeyRange{patient, anySystem}},
+		"identifier":             {Lead: one},
+		"identifier, any system": {Lead: anySystem},
+		"patient":                {Lead: patient},
+		"patient and identifier": {Lead: patient, Checks: [][]search.KeyRange{anySystem}},
 		"_id":                    {IDs: []referral.UUID{id}},
-		"_id and patient":        {IDs: []referral.UUID{id}, Criteria: [][]search.KeyRange{patient}},
+		"_id and patient":        {IDs: []referral.UUID{id}, Checks: [][]search.KeyRange{patient}},
 	} {
 		s.Type, s.Count, s.Bytes = "ServiceRequest", 20, 1<<20
 		query, args := s.SQL(sender)
 		if len(s.IDs) > 0 {
-			args[5] = []string{id.String()} // the simple protocol has text only
+			args[6] = []string{id.String()} // the simple protocol has text only
 		}
 		statements[name] = statement{query, args}
 	}
@@ -238,7 +238,7 @@ func keys(t testing.TB, resourceType, param, value string) []search.KeyRange {
 	if !ok {
 		t.Fatalf("%s has no parameter %s", resourceType, param)
 	}
-	c, err := search.ParseCriterion(resourceType, p, value, "")
+	c, err := search.ParseCriterion(resourceType, p, "", value, "")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -131,18 +131,23 @@ select count(*) from s`
 // is tried again inside.
 func (db *DB) Settle(ctx context.Context, settlements ...*Settlement) (settled []bool, err error) {
 	settled = make([]bool, len(settlements))
-	var statements []statement
+	err = persist(ctx, func() error { return reduce("settle", db.run(ctx, settling(settlements, settled)...)) })
+	if err != nil {
+		return nil, err
+	}
+	return settled, nil
+}
+
+// settling are the statements of one transaction that writes settlements.
+func settling(settlements []*Settlement, settled []bool) []statement {
+	statements := []statement{{"", underWaySQL, nil, nil}}
 	for i, s := range settlements {
 		statements = append(statements, statement{s.Org, settleSQL, s.args(), readSettled(&settled[i])})
 		if s.Awaited {
 			statements = append(statements, s.notice())
 		}
 	}
-	err = persist(ctx, func() error { return reduce("settle", db.run(ctx, statements...)) })
-	if err != nil {
-		return nil, err
-	}
-	return settled, nil
+	return statements
 }
 
 // readSettled reads settledPart into settled.

@@ -1,7 +1,6 @@
 package search
 
 import (
-	"cmp"
 	"maps"
 	"net/http"
 	"net/url"
@@ -43,10 +42,15 @@ func ParseCondition(resourceType, query, base string) (Condition, error) {
 				continue
 			}
 			p, ok := Lookup(resourceType, name)
-			if !ok {
-				return c, fhir.NewError(fhir.CodeInvalid, "", "The conditions have a parameter, a modifier or a chain that this server does not know")
+			if !ok || p.Type != Token && p.Type != Reference {
+				return c, fhir.NewError(fhir.CodeInvalid, "", "The conditions have a parameter, a modifier or a chain that does not stand in conditions here: "+
+					"they take tokens and references")
 			}
-			criterion, err := ParseCriterion(resourceType, p, value, base)
+			criterion, err := ParseCriterion(resourceType, p, "", value, base)
+			if err == nil && criterion.anyOf(func(a alternative) bool { return a.code+a.target == "" }) {
+				err = fhir.NewError(fhir.CodeNotSupported, "", "The search parameter "+p.Name+" needs a code in conditions, not a system alone").
+					WithStatus(http.StatusBadRequest)
+			}
 			if err != nil {
 				return c, err
 			}
@@ -82,24 +86,12 @@ func (c *Condition) addIDs(value string) error {
 	return nil
 }
 
-// Ranges are those of the index to look in: of the criterion that leads to the fewest resources, tokens that few share before
-// references and few alternatives before many. They are nil when the resource is meant by its id.
+// Ranges are those of the index to look in. They are nil when the resource is meant by its id.
 func (c Condition) Ranges() []KeyRange {
 	if c.ByID {
 		return nil
 	}
-	return slices.MinFunc(c.Criteria, func(a, b Criterion) int {
-		if a.Leads() != b.Leads() {
-			if a.Leads() {
-				return -1
-			}
-			return 1
-		}
-		if a.param.Type != b.param.Type {
-			return cmp.Compare(b.param.Type, a.param.Type) // token is greater than reference
-		}
-		return cmp.Compare(len(a.Keys), len(b.Keys))
-	}).Keys
+	return MakePlan(c.Type, c.Criteria).Lead
 }
 
 // Alternatives counts what the condition asks for; it is at least 1.

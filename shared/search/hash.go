@@ -15,6 +15,7 @@ const (
 	tokenKey     kind = 0
 	referenceKey kind = 1
 	listKey      kind = 2
+	orderedKey   kind = 3
 )
 
 // kindBits is how far the kind is from the end of a key.
@@ -53,6 +54,15 @@ func LockHash(parts ...string) int64 { return int64(hash(append([]string{"lock"}
 
 // ListHash is the index key under which an organisation's submissions are listed.
 func ListHash(org string) int64 { return listKey.key(hash("list", org)) }
+
+// orderedBits are the low bits of an ordered key, which hold a value: what is near each other is a range of keys.
+const orderedBits = 40
+
+// under is the ordered key of a value of a parameter: the kind, 22 bits of type and parameter, then the value.
+func (k kind) under(resourceType, param string, value uint64) int64 {
+	const mask = 1<<orderedBits - 1
+	return k.key(hash("ordered", resourceType, param)&^mask | value&mask)
+}
 
 func hash(parts ...string) uint64 {
 	h := sha256.New()

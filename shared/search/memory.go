@@ -84,13 +84,13 @@ func (m *Memory[T]) Put(item T, id string, resource *fhir.Value) {
 		}
 	}
 	add("_id", alternative{target: id})
-	for _, p := range params[resourceType] {
+	for p := range all(resourceType) {
 		for _, e := range elements(resource, p.Path) {
 			if p.Type == Reference {
-				add(p.Name, alternative{target: e.Get("reference").Text()})
+				add(p.Name, alternative{target: reference(e)})
 				continue
 			}
-			for _, t := range tokens(e) {
+			for _, t := range tokens(e, p.System) {
 				add(p.Name, alternative{system: t.system, code: t.code})
 				add(p.Name, alternative{anySystem: true, code: t.code})
 			}

@@ -1,0 +1,168 @@
+package query
+
+import (
+	"context"
+	"math"
+
+	"github.com/ausbizconsulting/referral-fhir-server/shared/fhir"
+	"github.com/ausbizconsulting/referral-fhir-server/shared/postgres"
+	"github.com/ausbizconsulting/referral-fhir-server/shared/search"
+)
+
+// match is a resource that was found.
+type match struct {
+	version  postgres.Version
+	resource *fhir.Value // nil: not parsed yet
+}
+
+func (m *match) parsed() (*fhir.Value, error) {
+	if m.resource == nil {
+		v, err := fhir.Parse(m.version.JSON(), m.version.Type, fhir.Limits{})
+		if err != nil {
+			return nil, err
+		}
+		m.resource = v
+	}
+	return m.resource, nil
+}
+
+// What one request looks at: where the index alone cannot tell, many resources are read for one that fits.
+const (
+	maxLooked  = 10000
+	lookedPage = 250
+)
+
+// found is a part of what a search finds.
+type found struct {
+	matches []match
+	last    int64 // vid of what was looked at last
+	more    bool  // there may be more behind it
+}
+
+// find returns at most count resources that meet q, from p on: fewer, and more of them behind, where their size reaches
+// that of a page or too many others have been looked at. chains are resolved.
+func (s *Server) find(ctx context.Context, org string, q query, p planned, count int) (found, error) {
+	var f found
+	if q.findsNothing() {
+		return f, nil
+	}
+	size := 0
+	for looked := 0; looked < maxLooked; {
+		p.Count = min(count-len(f.matches), lookedPage)
+		if len(q.criteria) > 0 && !p.Whole {
+			p.Count = lookedPage
+		}
+		versions, more, err := s.Store.Search(ctx, org, p.Search)
+		if err != nil {
+			return found{}, storeError(err)
+		}
+		looked += len(versions)
+		for i, v := range versions {
+			f.last, f.more = v.VID, more || i < len(versions)-1
+			m := match{version: v}
+			if fits, err := q.fits(&m); err != nil {
+				return found{}, err
+			} else if !fits {
+				continue
+			}
+			f.matches = append(f.matches, m)
+			if size += v.Size(); len(f.matches) == count || size >= s.PageBytes {
+				return f, nil
+			}
+		}
+		if f.more = more; !more {
+			break
+		}
+		p.continueAt(f.last)
+	}
+	return f, nil
+}
+
+// each calls visit with all that meets q. The error tells the caller when that is more than limit, or when too much has
+// to be looked at.
+func (s *Server) each(ctx context.Context, org string, q query, limit int, visit func(match)) error {
+	p := q.storeSearch(s.PageBytes)
+	for n := 0; ; {
+		f, err := s.find(ctx, org, q, p, limit+1-n)
+		if err != nil {
+			return err
+		}
+		if n += len(f.matches); n > limit || f.more && len(f.matches) == 0 {
+			return errTooMany(limit)
+		}
+		for _, m := range f.matches {
+			visit(m)
+		}
+		if !f.more {
+			return nil
+		}
+		p.continueAt(f.last)
+	}
+}
+
+// findAll returns all that meets q.
+func (s *Server) findAll(ctx context.Context, org string, q query, limit int) (all []match, err error) {
+	err = s.each(ctx, org, q, limit, func(m match) { all = append(all, m) })
+	return all, err
+}
+
+// fits tells whether a resource that the index led to meets all criteria indeed.
+func (q query) fits(m *match) (bool, error) {
+	if len(q.criteria) == 0 {
+		return true, nil
+	}
+	v, err := m.parsed()
+	if err != nil {
+		return false, err
+	}
+	for _, c := range q.criteria {
+		if !c.Match(v) {
+			return false, nil
+		}
+	}
+	return true, nil
+}
+
+// planned is a postgres.Search and what is known of it.
+type planned struct {
+	postgres.Search
+	Whole bool // what it finds fits, but for collisions
+}
+
+// storeSearch is how the store is asked for what meets q.
+func (q query) storeSearch(bytes int) planned {
+	plan := search.MakePlan(q.resourceType, q.criteria)
+	p := planned{postgres.Search{
+		Type: q.resourceType, IDs: q.ids, Lead: plan.Lead, Checks: plan.Checks, Before: math.MaxInt64, Bytes: bytes,
+		Forward: q.forward(), Settled: q.follows || q.forward(),
+	}, plan.Whole}
+	if q.byID {
+		p.Lead, p.Checks = nil, nil // the ids lead, and the content is looked at
+	}
+	for _, c := range q.criteria {
+		if c.Of(lastUpdated) {
+			low, high := c.Between()
+			p.After, p.Before = max(p.After, postgres.FirstVID(low)-1), min(p.Before, postgres.FirstVID(high))
+		}
+	}
+	return p
+}
+
+// continueAt goes on behind the version with vid.
+func (p *planned) continueAt(vid int64) {
+	if p.Forward {
+		p.After = vid
+	} else {
+		p.Before = vid
+	}
+}
+
+// findsNothing tells that no resource can fit, such as one whose patient is a Group.
+func (q query) findsNothing() bool {
+	for _, c := range q.criteria {
+		if c.FindsNothing() {
+			return true
+		}
+	}
+	return q.byID && len(q.ids) == 0
+}
