@@ -18,6 +18,7 @@ func TestCases(t *testing.T) {
 			s := stack{base: launch(t, program, mode.name), prefer: mode.prefer, bodies: newBodies()}
 			t.Run("cases", s.cases)
 			t.Run("at once", s.atOnce)
+			t.Run("searches", s.searches)
 			s.bodies.validate(t, s)
 		})
 	}
