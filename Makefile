@@ -95,6 +95,11 @@ bench: deps ## measure the whole server on this machine, about a minute; results
 	@$(GO) build -o $(BIN)/ ./infra/server ./infra/bench
 	@$(BIN)/bench -server $(BIN)/server -json $(BIN)/bench.json
 
+.PHONY: bench-reads
+bench-reads: deps ## measure reads and searches of a store with RESOURCES resources (1,000,000), which takes about four minutes to fill
+	@$(GO) build -o $(BIN)/ ./infra/server ./infra/bench
+	@$(BIN)/bench -server $(BIN)/server -resources $(or $(RESOURCES),1000000) -json $(BIN)/bench-reads.json
+
 .PHONY: bench-compare
 bench-compare: deps ## measure, and compare with earlier results: make bench-compare OLD=file.json
 	@test -n "$(OLD)" || { echo "make bench-compare needs OLD, a bench.json of an earlier run"; exit 1; }

@@ -41,18 +41,15 @@ type found struct {
 
 // find returns at most count resources that meet q, from p on: fewer, and more of them behind, where their size reaches
 // that of a page or too many others have been looked at. chains are resolved.
-func (s *Server) find(ctx context.Context, org string, q query, p planned, count int) (found, error) {
+func (s *Server) find(ctx context.Context, org string, q query, p postgres.Search, count int) (found, error) {
 	var f found
 	if q.findsNothing() {
 		return f, nil
 	}
 	size := 0
 	for looked := 0; looked < maxLooked; {
-		p.Count = min(count-len(f.matches), lookedPage)
-		if len(q.criteria) > 0 && !p.Whole {
-			p.Count = lookedPage
-		}
-		versions, more, err := s.Store.Search(ctx, org, p.Search)
+		p.Count = min(max(count-len(f.matches), looked), lookedPage) // the less fits, the more is looked at
+		versions, more, err := s.Store.Search(ctx, org, p)
 		if err != nil {
 			return found{}, storeError(err)
 		}
@@ -73,7 +70,7 @@ func (s *Server) find(ctx context.Context, org string, q query, p planned, count
 		if f.more = more; !more {
 			break
 		}
-		p.continueAt(f.last)
+		p = behind(p, f.last)
 	}
 	return f, nil
 }
@@ -96,7 +93,7 @@ func (s *Server) each(ctx context.Context, org string, q query, limit int, visit
 		if !f.more {
 			return nil
 		}
-		p.continueAt(f.last)
+		p = behind(p, f.last)
 	}
 }
 
@@ -123,19 +120,13 @@ func (q query) fits(m *match) (bool, error) {
 	return true, nil
 }
 
-// planned is a postgres.Search and what is known of it.
-type planned struct {
-	postgres.Search
-	Whole bool // what it finds fits, but for collisions
-}
-
 // storeSearch is how the store is asked for what meets q.
-func (q query) storeSearch(bytes int) planned {
+func (q query) storeSearch(bytes int) postgres.Search {
 	plan := search.MakePlan(q.resourceType, q.criteria)
-	p := planned{postgres.Search{
+	p := postgres.Search{
 		Type: q.resourceType, IDs: q.ids, Lead: plan.Lead, Checks: plan.Checks, Before: math.MaxInt64, Bytes: bytes,
 		Forward: q.forward(), Settled: q.follows || q.forward(),
-	}, plan.Whole}
+	}
 	if q.byID {
 		p.Lead, p.Checks = nil, nil // the ids lead, and the content is looked at
 	}
@@ -148,13 +139,14 @@ func (q query) storeSearch(bytes int) planned {
 	return p
 }
 
-// continueAt goes on behind the version with vid.
-func (p *planned) continueAt(vid int64) {
+// behind is p from the version with vid on.
+func behind(p postgres.Search, vid int64) postgres.Search {
 	if p.Forward {
 		p.After = vid
 	} else {
 		p.Before = vid
 	}
+	return p
 }
 
 // findsNothing tells that no resource can fit, such as one whose patient is a Group.

@@ -144,7 +144,7 @@ func (s *Server) page(ctx context.Context, org string, q query, from place) ([]m
 	}
 	p := q.storeSearch(s.PageBytes)
 	if from.vid != 0 {
-		p.continueAt(from.vid)
+		p = behind(p, from.vid)
 	}
 	f, err := s.find(ctx, org, q, p, q.count)
 	if err != nil || !f.more {

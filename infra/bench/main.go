@@ -32,6 +32,7 @@ func run() error {
 	out := flag.String("json", "", "write the results to this file, too")
 	old := flag.String("old", "", "compare with the results in this file")
 	each := flag.Duration("each", 5*time.Second, "time for one measurement")
+	resources := flag.Int("resources", 0, "measure reads of a store with so many resources, and nothing else")
 	flag.Parse()
 
 	var before []Row
@@ -44,7 +45,7 @@ func run() error {
 			return fmt.Errorf("%s: %w", *old, err)
 		}
 	}
-	rows, err := measure(ctx, *binary, *each)
+	rows, err := measure(ctx, *binary, *each, *resources)
 	if err != nil {
 		return err
 	}

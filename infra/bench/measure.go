@@ -38,7 +38,7 @@ func (b *bench) add(name string, value float64, unit string) {
 	b.rows = append(b.rows, Row{name, value, unit})
 }
 
-func measure(ctx context.Context, binary string, each time.Duration) (rows []Row, err error) {
+func measure(ctx context.Context, binary string, each time.Duration, resources int) (rows []Row, err error) {
 	dir, err := os.MkdirTemp("", "referral-bench-")
 	if err != nil {
 		return nil, err
@@ -69,7 +69,11 @@ func measure(ctx context.Context, binary string, each time.Duration) (rows []Row
 	defer b.store.Close()
 	b.add("start, cold data", cold.started.Seconds(), "s")
 	b.add("start, warm data", b.started.Seconds(), "s")
-	for _, step := range []func(context.Context) error{b.validate, b.commit, b.accept, b.settle, b.trips, b.reads, b.size, b.floor} {
+	steps := []func(context.Context) error{b.validate, b.commit, b.accept, b.settle, b.trips, b.reads, b.size, b.floor}
+	if resources > 0 {
+		steps = []func(context.Context) error{b.fill(resources), b.reads, b.search}
+	}
+	for _, step := range steps {
 		if err := step(ctx); err != nil {
 			return nil, err
 		}

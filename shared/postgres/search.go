@@ -91,7 +91,8 @@ const (
 		cross join lateral (select ` + columns + ` from resource r where r.vid = i.vid and ` + candidate + ` limit 1) r
 		where true`
 
-	// A settlement's resources have consecutive vids, at most 1,024, and one list row at the first of them.
+	// A settlement's resources have consecutive vids, at most 1,024, and one list row at the first of them. In the order
+	// of these alone, nothing is sorted before the page is cut, and the last settlement of a page is whole.
 	byListSQL = `
 		select r.* from idx i
 		cross join lateral (select ` + columns + ` from resource r
@@ -129,7 +130,7 @@ func (s Search) sql(org string) (string, []any) {
 		query, order = byIDSQL, "r.vid {order}"
 	case len(s.Lead) == 0:
 		args = append(args, search.ListHash(org))
-		query, order = byListSQL, "i.vid {order}, r.vid {order}"
+		query, order = byListSQL, "i.vid {order}"
 	default:
 		if lead := s.Lead; len(lead) == 1 && lead[0].Low == lead[0].High {
 			args = append(args, lead[0].Low)
@@ -154,7 +155,7 @@ func (s Search) sql(org string) (string, []any) {
 		direction = "asc"
 	}
 	return strings.ReplaceAll(pageStartSQL+query+`
-		order by `+order+` limit $4`+pageEndSQL, "{order}", direction), args
+		order by `+order+` fetch first ($4) rows with ties`+pageEndSQL, "{order}", direction), args
 }
 
 // checkSQL returns the condition that a candidate has an index row in one of the ranges, whose bounds are the

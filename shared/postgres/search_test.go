@@ -3,6 +3,7 @@ package postgres_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -150,6 +151,12 @@ func TestPlansReadNoTableWhole(t *testing.T) {
 		"patient and identifier": {Lead: patient, Checks: [][]search.KeyRange{anySystem}},
 		"_id":                    {IDs: []referral.UUID{id}},
 		"_id and patient":        {IDs: []referral.UUID{id}, Checks: [][]search.KeyRange{patient}},
+		"list, oldest first":     {Forward: true, After: 1 << 30},
+		"list, below":            {Before: 1 << 30, Checks: [][]search.KeyRange{patient}},
+		"list, settled":          {Settled: true},
+		"patient, oldest first":  {Lead: patient, Forward: true, Settled: true, After: 1 << 30},
+		"two patients":           {Lead: append(slices.Clone(patient), one...)},
+		"names that begin alike": {Lead: keys(t, "Patient", "name", "smi")},
 	} {
 		s.Type, s.Count, s.Bytes = "ServiceRequest", 20, 1<<20
 		query, args := s.SQL(sender)
@@ -181,8 +188,9 @@ func TestPlansReadNoTableWhole(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	inOrder := map[string]bool{"list": true, "list, below": true, "list, oldest first": true, "list, settled": true, "identifier": true, "patient": true, "patient, oldest first": true}
 	exec("set role referral_query")
-	exec("select set_config('app.org', $1, false)", sender)
+	exec("select set_config('app.org', $1, false), set_config('app.horizon', '1073741824', false)", sender)
 	for _, mode := range []string{"force_custom_plan", "force_generic_plan"} {
 		exec("set plan_cache_mode = " + mode)
 		for name, s := range statements {
@@ -200,8 +208,13 @@ func TestPlansReadNoTableWhole(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if text := strings.Join(plan, "\n"); strings.Contains(text, "Seq Scan") || !strings.Contains(text, "Index") {
+			text := strings.Join(plan, "\n")
+			if strings.Contains(text, "Seq Scan") || !strings.Contains(text, "Index") {
 				t.Errorf("%s, %s:\n%s", name, mode, text)
+			}
+			// What is read in the order of the index stops at a page: one sort, of the page, or within one settlement.
+			if n := strings.Count(strings.ReplaceAll(text, "Incremental Sort", ""), "Sort Key:"); n > 1 && inOrder[name] {
+				t.Errorf("%s, %s: sorts %d times:\n%s", name, mode, n, text)
 			}
 			exec("deallocate statement")
 		}

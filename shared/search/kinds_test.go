@@ -136,22 +136,21 @@ func TestPlan(t *testing.T) {
 	for name, test := range map[string]struct {
 		criteria     []search.Criterion
 		lead, checks int
-		whole        bool
 	}{
-		"nothing":                      {nil, 0, 0, true},
-		"a code that many share":       {[]search.Criterion{task("status", "requested")}, 0, 1, true},
-		"a concept in any system":      {[]search.Criterion{task("code", "fulfill")}, 0, 0, false},
-		"a date":                       {[]search.Criterion{task("modified", "ge2026")}, 0, 0, false},
-		"a reference and a date":       {[]search.Criterion{task("focus", "ServiceRequest/"+otherID), task("modified", "ge2026")}, 1, 0, false},
-		"a reference and a code":       {[]search.Criterion{task("focus", "ServiceRequest/"+otherID), task("status", "requested")}, 1, 1, true},
-		"a token before a reference":   {[]search.Criterion{task("owner", owner), task("group-identifier", "s|1")}, 1, 1, true},
-		"owner and status in one key":  {[]search.Criterion{task("owner", owner), task("status", "requested,accepted")}, 2, 1, true},
-		"a token before owner, status": {[]search.Criterion{task("owner", owner), task("status", "requested"), task("identifier", "s|1")}, 1, 2, true},
-		"not a status":                 {[]search.Criterion{task("owner", owner), task("status:not", "completed")}, 1, 0, false},
+		"nothing":                      {nil, 0, 0},
+		"a code that many share":       {[]search.Criterion{task("status", "requested")}, 0, 1},
+		"a concept in any system":      {[]search.Criterion{task("code", "fulfill")}, 0, 0},
+		"a date":                       {[]search.Criterion{task("modified", "ge2026")}, 0, 0},
+		"a reference and a date":       {[]search.Criterion{task("focus", "ServiceRequest/"+otherID), task("modified", "ge2026")}, 1, 0},
+		"a reference and a code":       {[]search.Criterion{task("focus", "ServiceRequest/"+otherID), task("status", "requested")}, 1, 1},
+		"a token before a reference":   {[]search.Criterion{task("owner", owner), task("group-identifier", "s|1")}, 1, 1},
+		"owner and status in one key":  {[]search.Criterion{task("owner", owner), task("status", "requested,accepted")}, 2, 1},
+		"a token before owner, status": {[]search.Criterion{task("owner", owner), task("status", "requested"), task("identifier", "s|1")}, 1, 2},
+		"not a status":                 {[]search.Criterion{task("owner", owner), task("status:not", "completed")}, 1, 0},
 	} {
 		p := search.MakePlan("Task", test.criteria)
-		if len(p.Lead) != test.lead || len(p.Checks) != test.checks || p.Whole != test.whole {
-			t.Errorf("%s: got %d keys that lead, %d checks, whole %v; want %d, %d, %v", name, len(p.Lead), len(p.Checks), p.Whole, test.lead, test.checks, test.whole)
+		if len(p.Lead) != test.lead || len(p.Checks) != test.checks {
+			t.Errorf("%s: got %d keys that lead, %d checks; want %d, %d", name, len(p.Lead), len(p.Checks), test.lead, test.checks)
 		}
 	}
 	keys := index(parse(t, `{"resourceType":"Task","status":"requested","owner":{"reference":"`+owner+`"}}`))

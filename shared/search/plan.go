@@ -6,7 +6,6 @@ import "cmp"
 type Plan struct {
 	Lead   []KeyRange   // to look up; nil: no criterion leads
 	Checks [][]KeyRange // of each, what Lead leads to has a key
-	Whole  bool         // of what the index leads to nothing but collisions has to be told from the content
 }
 
 // MakePlan plans a search for resources of a type that meet all of the criteria.
@@ -21,14 +20,9 @@ func MakePlan(resourceType string, criteria []Criterion) Plan {
 	if lead >= 0 {
 		p.Lead = criteria[lead].Keys
 	}
-	p.Whole = true
 	for i, c := range criteria {
-		switch {
-		case i == lead:
-		case c.exact():
+		if i != lead && c.exact() {
 			p.Checks = append(p.Checks, c.Keys)
-		default:
-			p.Whole = false
 		}
 	}
 	if pairs := pairKeys(resourceType, criteria); pairs != nil && (lead < 0 || criteria[lead].param.Type == Reference) {

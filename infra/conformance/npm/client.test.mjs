@@ -202,3 +202,21 @@ test("search, also as a form", async () => {
     assert.deepEqual(found.entry.map((entry) => entry.resource.id), [created.id]);
   }
 });
+
+test("pages of 500 results while others write", async () => {
+  const tag = { system, code: randomUUID() };
+  const tagged = () => ({ resource: patient(undefined, { meta: { tag: [tag] } }), request: { method: "POST", url: "Patient" } });
+  const batch = async (size) => {
+    const result = await client.batch({ body: { resourceType: "Bundle", type: "batch", entry: Array.from({ length: size }, tagged) } });
+    return result.entry.map((entry) => entry.response.location.match(/Patient\/([^/]+)/)[1]);
+  };
+  const written = (await Promise.all([batch(250), batch(250)])).flat();
+  const found = [];
+  let page = await client.search({ resourceType: "Patient", searchParams: { _tag: `${tag.system}|${tag.code}`, _count: 40 } });
+  while (page) {
+    found.push(...page.entry.map(({ resource }) => resource.id));
+    const [, next] = await Promise.all([batch(3), client.nextPage({ bundle: page })]);
+    page = next;
+  }
+  assert.deepEqual(found.toSorted(), written.toSorted());
+});
