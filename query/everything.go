@@ -97,6 +97,9 @@ func (s *Server) everything(resourceType string) fhirhttp.Handler {
 			b.Entry = append(b.Entry, entry)
 		}
 		body, err := encode(b)
+		if err == nil {
+			err = s.disclose(w, r, "everything", resourceType+"/"+id.String(), q.understood.Encode(), found.Found...)
+		}
 		if err != nil {
 			return err
 		}

@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/ausbizconsulting/referral-fhir-server/shared/fhir"
 	"github.com/ausbizconsulting/referral-fhir-server/shared/fhirhttp"
@@ -91,11 +92,11 @@ func (s *Server) history(w *fhirhttp.Response, r *http.Request) error {
 		token := s.signPlace(binary.BigEndian.AppendUint64(nil, uint64(versions.Found[n-1].Number)), historyPurpose, q.bound(w.Principal.Org)...)
 		b.Link = append(b.Link, bundleLink{"next", pageURL(address, q.understood, token)})
 	}
-	return s.writeHistory(w, b, versions, q.shape)
+	return s.writeHistory(w, r, "history-instance", b, versions, q.shape)
 }
 
 // writeHistory answers with b after the entries of versions are added to it.
-func (s *Server) writeHistory(w *fhirhttp.Response, b historyBundle, versions postgres.Versions, shape shape) error {
+func (s *Server) writeHistory(w *fhirhttp.Response, r *http.Request, interaction string, b historyBundle, versions postgres.Versions, shape shape) error {
 	for i, v := range versions.Found {
 		if shape.counts() {
 			break
@@ -107,6 +108,9 @@ func (s *Server) writeHistory(w *fhirhttp.Response, b historyBundle, versions po
 		b.Entry = append(b.Entry, entry)
 	}
 	body, err := encode(b)
+	if err == nil {
+		err = s.disclose(w, r, interaction, strings.TrimPrefix(r.URL.Path, "/fhir/"), "", versions.Found...)
+	}
 	if err != nil {
 		return err
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/ausbizconsulting/referral-fhir-server/shared/fhir"
 	"github.com/ausbizconsulting/referral-fhir-server/shared/fhirhttp"
+	"github.com/ausbizconsulting/referral-fhir-server/shared/postgres"
 	"github.com/ausbizconsulting/referral-fhir-server/shared/queue"
 	"github.com/ausbizconsulting/referral-fhir-server/shared/referral"
 )
@@ -56,6 +57,9 @@ func (s *Server) original(w *fhirhttp.Response, r *http.Request) error {
 	if matches(r.Header.Values("If-None-Match"), etag) {
 		w.WriteHeader(http.StatusNotModified)
 		return nil
+	}
+	if err := s.record(w, r, postgres.Access{Interaction: "read", Entity: "referrals/" + w.Submission + "/bundle", Shown: s.about(submission)}); err != nil {
+		return err
 	}
 	if len(body) == 0 { // of a deletion
 		w.WriteHeader(http.StatusNoContent)

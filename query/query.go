@@ -29,6 +29,7 @@ type Store interface {
 	Everything(ctx context.Context, org string, e postgres.Everything) (postgres.Surroundings, error)
 	List(ctx context.Context, org string, l postgres.List) (postgres.Listed, error)
 	Search(ctx context.Context, org string, s postgres.Search) (found []postgres.Version, more bool, err error)
+	Accessed(ctx context.Context, org string, a postgres.Access) error
 }
 
 // Config is what a Server needs.

@@ -39,7 +39,7 @@ func (s *Server) read(w *fhirhttp.Response, r *http.Request) error {
 	if !found {
 		return notFound()
 	}
-	return writeVersion(w, r, v, shape)
+	return s.writeVersion(w, r, "read", v, shape)
 }
 
 // vread serves one version of a resource, superseded or not (FHIR R4 http.html#vread).
@@ -64,7 +64,7 @@ func (s *Server) vread(w *fhirhttp.Response, r *http.Request) error {
 	if !found {
 		return notFound()
 	}
-	return writeVersion(w, r, v, shape)
+	return s.writeVersion(w, r, "vread", v, shape)
 }
 
 // readShape returns how a resource is to be shown. It refuses a type that is not served, parameters that are not of a
@@ -97,7 +97,7 @@ func unsupported(what string, known ...string) error {
 }
 
 // writeVersion answers with v, or says that the caller has it already or that it is a deletion.
-func writeVersion(w *fhirhttp.Response, r *http.Request, v postgres.Version, shape shape) error {
+func (s *Server) writeVersion(w *fhirhttp.Response, r *http.Request, interaction string, v postgres.Version, shape shape) error {
 	etag := etag(v)
 	w.Header().Set("ETag", etag)
 	w.Header().Set("Last-Modified", v.LastUpdated.UTC().Format(http.TimeFormat))
@@ -107,6 +107,9 @@ func writeVersion(w *fhirhttp.Response, r *http.Request, v postgres.Version, sha
 	if notModified(r, etag, v.LastUpdated) {
 		w.WriteHeader(http.StatusNotModified)
 		return nil
+	}
+	if err := s.disclose(w, r, interaction, v.Name(), "", v); err != nil {
+		return err
 	}
 	if v.Type == "Binary" {
 		if written, err := writeBinary(w, r, v); written || err != nil {

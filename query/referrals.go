@@ -39,6 +39,9 @@ func (s *Server) referral(w *fhirhttp.Response, r *http.Request) error {
 	view := s.view(submission)
 	w.Submission = view.ID
 	body, err := encode(view)
+	if err == nil {
+		err = s.record(w, r, postgres.Access{Interaction: "read", Entity: "referrals/" + view.ID, Shown: s.about(submission)})
+	}
 	if err != nil {
 		return err
 	}

@@ -65,6 +65,9 @@ func (s *Server) referrals(w *fhirhttp.Response, r *http.Request) error {
 		return storeError(err)
 	}
 	body, err := s.list(w.Principal.Org, q, listed)
+	if err == nil {
+		err = s.record(w, r, postgres.Access{Interaction: "search-type", Entity: "referrals", Query: q.understood.Encode(), Shown: s.about(listed.Submissions...)})
+	}
 	if err != nil {
 		return err
 	}

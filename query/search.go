@@ -12,6 +12,7 @@ import (
 
 	"github.com/ausbizconsulting/referral-fhir-server/shared/fhir"
 	"github.com/ausbizconsulting/referral-fhir-server/shared/fhirhttp"
+	"github.com/ausbizconsulting/referral-fhir-server/shared/postgres"
 	"github.com/ausbizconsulting/referral-fhir-server/shared/search"
 )
 
@@ -59,7 +60,14 @@ func (s *Server) searchFor(w *fhirhttp.Response, r *http.Request, values url.Val
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), s.StoreTimeout)
 	defer cancel()
-	body, err := s.searchset(ctx, w.Principal.Org, q, shape, place)
+	b, shown, err := s.searchset(ctx, w.Principal.Org, q, shape, place)
+	if err != nil {
+		return err
+	}
+	body, err := encode(b)
+	if err == nil {
+		err = s.disclose(w, r, "search-type", resourceType, q.understood.Encode(), shown...)
+	}
 	if err != nil {
 		return err
 	}
@@ -86,33 +94,29 @@ type searchsetEntryMatch struct {
 	Mode string `json:"mode"`
 }
 
-// searchset returns a page of what q finds from place on. It may have fewer matches than _count and still a next link:
+// searchset returns a page of what q finds from place on, and what it shows. It may have fewer matches than _count and still a next link:
 // at the limit of bytes, or of what a request looks at.
-func (s *Server) searchset(ctx context.Context, org string, q query, shape shape, from place) ([]byte, error) {
-	b := searchset{ResourceType: "Bundle", Type: "searchset", Link: []bundleLink{{"self", s.searchURL(q, "")}}}
+func (s *Server) searchset(ctx context.Context, org string, q query, shape shape, from place) (b searchset, shown []postgres.Version, err error) {
+	b = searchset{ResourceType: "Bundle", Type: "searchset", Link: []bundleLink{{"self", s.searchURL(q, "")}}}
 	if err := s.resolve(ctx, org, &q); err != nil {
-		return nil, err
+		return b, nil, err
 	}
 	if shape.counts() || q.count == 0 {
 		q.total, q.count = cmp.Or(q.total, totalAccurate), 0
 	}
-	var err error
-	if b.Total, err = s.totalOf(ctx, org, q); err != nil {
-		return nil, err
-	}
-	if q.count == 0 {
-		return encode(b)
+	if b.Total, err = s.totalOf(ctx, org, q); err != nil || q.count == 0 {
+		return b, nil, err
 	}
 	matches, next, err := s.page(ctx, org, q, from)
 	if err != nil {
-		return nil, err
+		return b, nil, err
 	}
 	if next != (place{}) {
 		b.Link = append(b.Link, bundleLink{"next", s.searchURL(q, s.pageToken(org, q, next))})
 	}
 	included, whole, err := s.included(ctx, org, q, matches)
 	if err != nil {
-		return nil, err
+		return b, nil, err
 	}
 	for i, m := range slices.Concat(matches, included) {
 		mode := "match"
@@ -121,14 +125,15 @@ func (s *Server) searchset(ctx context.Context, org string, q query, shape shape
 		}
 		resource, err := shape.resource(m.version)
 		if err != nil {
-			return nil, err
+			return b, nil, err
 		}
+		shown = append(shown, m.version)
 		b.Entry = append(b.Entry, searchsetEntry{s.BaseURL.JoinPath("fhir", m.version.Type, m.version.ID).String(), resource, searchsetEntryMatch{mode}})
 	}
 	if !whole {
 		b.Entry = append(b.Entry, searchsetEntry{"", notWhole, searchsetEntryMatch{"outcome"}})
 	}
-	return encode(b)
+	return b, shown, nil
 }
 
 // notWhole stands in a page that cannot hold all that it should include.

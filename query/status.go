@@ -49,6 +49,9 @@ func (s *Server) status(w *fhirhttp.Response, r *http.Request) error {
 	if err != nil {
 		return s.unreadable(w, err)
 	}
+	if err := s.record(w, r, postgres.Access{Interaction: "read", Entity: "_status/" + id, Shown: s.about(submission)}); err != nil {
+		return err
+	}
 	fhirhttp.Write(w, http.StatusOK, body)
 	return nil
 }

@@ -50,7 +50,11 @@ func (s *Server) writes(w *fhirhttp.Response, r *http.Request) error {
 		token := s.signPlace(place, writesPurpose, q.bound(w.Principal.Org)...)
 		b.Link = append(b.Link, bundleLink{"next", pageURL(address, q.understood, token)})
 	}
-	return s.writeHistory(w, b, versions, q.shape)
+	interaction := "history-system"
+	if q.Type != "" {
+		interaction = "history-type"
+	}
+	return s.writeHistory(w, r, interaction, b, versions, q.shape)
 }
 
 // writtenPlace returns the place in q's page token, the zero place without one.

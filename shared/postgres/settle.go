@@ -99,8 +99,9 @@ with s as (
 	select u.org, s.settled_at, $2, $1, $8, nullif(u.priority, '') from s, unnest($24::text[], $25::text[]) as u(org, priority)
 	on conflict do nothing
 ), a as (
-	insert into audit (org, readers, client, action, outcome, entity)
-	select $1, $10, $6, 'C', case $8 when 'completed' then '0' else '4' end, 'submission/' || encode($2, 'hex') from s
+	insert into audit (org, readers, client, action, outcome, entity, request_id, interaction, patient)
+	select $1, $10, $6, 'C', case $8 when 'completed' then '0' else '4' end, 'submission/' || encode($2, 'hex'), $7, $11,
+		case when $13 ~ '^Patient/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' then substr($13, 9)::uuid end from s
 ), b as (
 	select settled_at,
 		(((extract(epoch from settled_at) * 1000)::int8 - 1577836800000) << 22) | ((nextval('vid_block') & 4095) << 10) as vid
