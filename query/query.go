@@ -30,6 +30,7 @@ type Store interface {
 	List(ctx context.Context, org string, l postgres.List) (postgres.Listed, error)
 	Search(ctx context.Context, org string, s postgres.Search) (found []postgres.Version, more bool, err error)
 	Accessed(ctx context.Context, org string, a postgres.Access) error
+	Audits(ctx context.Context, org string, a postgres.Audits) (rows []postgres.Audited, more bool, err error)
 }
 
 // Config is what a Server needs.
@@ -105,6 +106,8 @@ func (s *Server) Register(mux fhirhttp.Mux) {
 		"GET /fhir/{type}/{id}/_history/{version}": s.authorized(principal.Read, s.vread),
 		"GET /fhir/{type}":                         s.json(principal.Read, s.search),
 		"POST /fhir/{type}/_search":                s.json(principal.Read, s.searchForm),
+		"GET /fhir/AuditEvent":                     s.byScope(s.searchAudit, s.json(principal.Read, s.search)),
+		"GET /fhir/AuditEvent/{id}":                s.byScope(s.readAudit, s.authorized(principal.Read, s.read)),
 		everythingOf("GET", "Patient"):             s.json(principal.Read, s.everything("Patient")),
 		everythingOf("POST", "Patient"):            s.json(principal.Read, s.everything("Patient")),
 		everythingOf("GET", "ServiceRequest"):      s.json(principal.Read, s.everything("ServiceRequest")),
