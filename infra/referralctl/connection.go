@@ -17,7 +17,8 @@ import (
 
 const (
 	defaultServer = "http://127.0.0.1:8080"
-	devKey        = "dev-sender" // known to servers on loopback only
+	devKey        = "dev-sender" // known to servers on loopback only, as is
+	devAuditKey   = "dev-operator"
 )
 
 // connection says which server is meant and who calls.
