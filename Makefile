@@ -90,6 +90,11 @@ schemas: ## compile schemas/r4 and schemas/profiles anew: make schemas PACKAGES=
 invalid: ## make testdata/invalid anew, after the tables have changed
 	$(GO) run ./schemas/corpus
 
+.PHONY: chaos
+chaos: deps ## break each message to PostgreSQL in four ways, and kill server and PostgreSQL 40 times under 20,000 submissions, about ten minutes
+	$(GO) test ./processor -count=1 -run '^TestSweep$$' -sweep 1 -v -timeout 20m
+	$(GO) test ./infra/server -count=1 -run '^(TestKillLoses|TestInvariants)' -kills $(or $(KILLS),40) -each $(or $(EACH),500) -v -timeout 30m
+
 .PHONY: bench
 bench: deps ## measure the whole server on this machine, about a minute; results also in build/bench.json
 	@$(GO) build -o $(BIN)/ ./infra/server ./infra/bench

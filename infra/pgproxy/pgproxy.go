@@ -20,6 +20,7 @@ type Proxy struct {
 	target   string
 	trips    atomic.Int64
 	cut      atomic.Pointer[func(kind byte, body []byte) bool]
+	refuse   atomic.Pointer[func(kind byte) bool]
 	rewrite  atomic.Pointer[func(sql string) string]
 	relays   sync.WaitGroup
 
@@ -53,6 +54,16 @@ func (p *Proxy) Cut(when func(kind byte, body []byte) bool) {
 		return
 	}
 	p.cut.Store(&when)
+}
+
+// CutRequests has when asked of every message from the client behind the first, with its type; true closes the connection
+// before the message is relayed. nil asks nobody.
+func (p *Proxy) CutRequests(when func(kind byte) bool) {
+	if when == nil {
+		p.refuse.Store(nil)
+		return
+	}
+	p.refuse.Store(&when)
 }
 
 // Rewrite has with asked of the text of every statement, whether it is prepared (Parse) or simple (Query); what it
@@ -100,6 +111,9 @@ func (p *Proxy) requests(to io.Writer, from io.Reader) error {
 			return err
 		}
 		size := int(binary.BigEndian.Uint32(head[kindSize:]))
+		if when := p.refuse.Load(); when != nil && kindSize == 1 && (*when)(head[0]) {
+			return errCut
+		}
 		if with := p.rewrite.Load(); with != nil && kindSize == 1 && (head[0] == 'P' || head[0] == 'Q') {
 			message := make([]byte, 1+size)
 			if _, err := io.ReadFull(in, message); err != nil {

@@ -13,8 +13,11 @@ import (
 	"time"
 )
 
-// Long runs say: go test ./infra/server -run TestKillLosesNothingAccepted -kills 20 -v
-var kills = flag.Int("kills", 4, "how often TestKillLosesNothingAccepted kills the server and its PostgreSQL, in turn")
+// Long runs say: go test ./infra/server -run TestKillLosesNothingAccepted -kills 40 -each 500 -v
+var (
+	kills = flag.Int("kills", 4, "how often TestKillLosesNothingAccepted kills the server and its PostgreSQL, in turn")
+	pace  = flag.Int("each", 50, "how many submissions are accepted between two kills")
+)
 
 // ledger is what senders have posted, each body once, and what was accepted of it.
 type ledger struct {
@@ -66,7 +69,6 @@ func (l *ledger) send(t *testing.T, c client, stop <-chan struct{}) {
 // another fifty are accepted.
 func underLoad(t *testing.T, c client, rounds int, kill func(round int)) *ledger {
 	t.Helper()
-	const each = 50
 	l, stop := &ledger{}, make(chan struct{})
 	var senders sync.WaitGroup
 	for range 4 {
@@ -75,10 +77,10 @@ func underLoad(t *testing.T, c client, rounds int, kill func(round int)) *ledger
 	defer senders.Wait()
 	defer close(stop)
 	for round := range rounds {
-		want := l.count() + each
+		want := l.count() + *pace
 		for deadline := time.Now().Add(time.Minute); l.count() < want; time.Sleep(5 * time.Millisecond) {
 			if time.Now().After(deadline) {
-				t.Fatalf("round %d: fewer than %d were accepted within a minute", round, each)
+				t.Fatalf("round %d: fewer than %d were accepted within a minute", round, *pace)
 			}
 		}
 		kill(round)
@@ -121,6 +123,7 @@ func TestKillLosesNothingAccepted(t *testing.T) {
 		t.Errorf("%d submissions settled as %d patients, %d of them distinct; want the same number of each, from %d accepted to %d posted",
 			settled, patients, distinct, len(l.accepted), l.posted)
 	}
+	checkInvariants(t, store)
 	t.Logf("%d kills: %d posted, %d accepted, %d settled", *kills, l.posted, len(l.accepted), settled)
 }
 
