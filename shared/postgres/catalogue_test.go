@@ -98,6 +98,9 @@ func TestPoliciesAlone(t *testing.T) {
 	quarantined := submission(t, sender, 2)
 	quarantined.State, quarantined.Resources = referral.Quarantined, nil
 	store(t, processor, quarantined)
+	if _, err := processor.Failed(t.Context(), postgres.Failure{Org: sender, Digest: quarantined.Digest, Class: "bug", Code: "panic"}); err != nil {
+		t.Fatal(err)
+	}
 	conn := connect(t, url)
 	const (
 		denied  = "42501" // insufficient_privilege
@@ -124,7 +127,12 @@ func TestPoliciesAlone(t *testing.T) {
 		{postgres.RoleProcessor, sender, next, "", 3},
 		{postgres.RoleProcessor, unrelated, next, "", 0},
 		{postgres.RoleProcessor, sender, `update submission set state = 'completed'`, "", 1},
-		{postgres.RoleProcessor, sender, `update submission set content = ''`, denied, 0},
+		{postgres.RoleProcessor, sender, `update submission set content = ''`, "", 1}, // of the quarantined one
+		{postgres.RoleProcessor, sender, `update submission set sha256 = ''`, denied, 0},
+		{postgres.RoleProcessor, recipient, `update failure set tries = 0`, "", 0},
+		{postgres.RoleProcessor, sender, `update failure set tries = 0`, "", 1},
+		{postgres.RoleProcessor, sender, `insert into failure (org, d, tries, class, code) values ('` + recipient + `', '\x00000000000000000000000000000000', 1, 'bug', '')`, denied, 0},
+		{postgres.RoleQuery, sender, `select from failure`, denied, 0},
 		{postgres.RoleProcessor, recipient, `update submission set state = 'completed'`, "", 0},
 		{postgres.RoleQuery, sender, `update submission set state = 'cancelled'`, "", 1},
 		{postgres.RoleQuery, sender, `update submission set state = 'completed'`, denied, 0},

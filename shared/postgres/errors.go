@@ -27,42 +27,33 @@ func (e *Error) Error() string {
 	return text
 }
 
+// Class returns what the error says of what was asked of the store.
+func (e *Error) Class() Class {
+	class := ClassOf(e.SQLState)
+	switch {
+	case e.Connecting:
+		return ClassUnavailable
+	case class == ClassConflict && madeMeanwhile[e.Constraint]:
+		return ClassBusy
+	case class == ClassConflict && e.Constraint != keyConstraint:
+		return ClassBug // the ids are the server's own
+	}
+	return class
+}
+
+// keyConstraint is broken by a submission whose key another one holds.
+const keyConstraint = "submission_key"
+
+// madeMeanwhile are broken by a row that another transaction has just made: the next look finds it.
+var madeMeanwhile = map[string]bool{"resource_pkey": true, "history_pkey": true}
+
 // Unwrap returns ErrUnavailable when it is the store as a whole that cannot be used now, whatever is asked of it, and
 // ErrBusy when the same may succeed later.
 func (e *Error) Unwrap() error {
-	switch {
-	case e.Connecting || unavailableStates[e.SQLState] || unavailableStates[e.SQLState[:2]]:
-		return ErrUnavailable
-	case busyStates[e.SQLState] || busyStates[e.SQLState[:2]]:
-		return ErrBusy
-	}
-	return nil
+	return unwrapped[e.Class()]
 }
 
-// unavailableStates are SQLSTATEs, and whole classes of them, that say so.
-var unavailableStates = map[string]bool{
-	"08":    true, // connection exception
-	"25006": true, // read-only: a fail-over is under way
-	"28":    true, // credentials: they rotate
-	"3D000": true, // no such database
-	"42703": true, // no such column, and
-	"42P01": true, // no such table: the migration has not run
-	"53300": true, // too many connections
-	"57P01": true, // shut down by an administrator
-	"57P02": true, // a crash
-	"57P03": true, // starting up
-}
-
-// busyStates are SQLSTATEs, and whole classes of them, that may be gone when the same is tried again.
-var busyStates = map[string]bool{
-	"25P03": true, // idle in the transaction for too long
-	"40001": true, // serialization failure
-	"40P01": true, // deadlock
-	"53":    true, // out of disk, memory or another resource
-	"55P03": true, // a lock was not to be had
-	"57014": true, // cancelled: statement_timeout
-	"58":    true, // the system around PostgreSQL failed
-}
+var unwrapped = map[Class]error{ClassUnavailable: ErrUnavailable, ClassBusy: ErrBusy, ClassResource: ErrBusy}
 
 // ErrUnavailable says that the store did not answer or cannot be used now: it is down, unreachable, failing over,
 // or the connection broke. Whether a write that was under way has happened is not known, whatever the driver says.

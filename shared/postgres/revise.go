@@ -94,13 +94,16 @@ const maxTries = 5
 
 const serializationFailure = "40001" // PostgreSQL errcodes-appendix.html
 
-// overtaken tells of an error that another transaction was in the way and that nothing was written: a serialization
-// failure, a deadlock, or a row that has just been made.
+// overtaken tells of an error that another transaction was in the way and that nothing was written, unless that has taken
+// its time already: a serialization failure, a deadlock, a row that has just been made, a statement that a migration has
+// made another.
 func overtaken(err error) bool {
 	pg, ok := errors.AsType[*Error](err)
-	return ok && (pg.SQLState == serializationFailure || pg.SQLState == "40P01" ||
-		pg.SQLState == "23505" && (pg.Constraint == "resource_pkey" || pg.Constraint == "history_pkey"))
+	return ok && pg.Class() == ClassBusy && !timeouts[pg.SQLState]
 }
+
+// timeouts are of locks, statements and transactions.
+var timeouts = map[string]bool{"25P03": true, "25P04": true, "55P03": true, "57014": true}
 
 func (db *DB) revise(ctx context.Context, s *Settlement, l Lookup, decide func(*Found) error) (settled bool, err error) {
 	conn, err := db.acquire(ctx)

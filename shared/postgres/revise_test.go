@@ -8,11 +8,11 @@ import (
 	"github.com/ausbizconsulting/referral-fhir-server/shared/postgres/pgtest"
 )
 
-// TestOvertakenIsTriedAgain: a deadlock or a serialization failure is PostgreSQL's word that nothing was written, and that
-// the same may work now.
+// TestOvertakenIsTriedAgain: a deadlock, a serialization failure or a plan of before a migration is PostgreSQL's word that
+// nothing was written, and that the same may work now.
 func TestOvertakenIsTriedAgain(t *testing.T) {
 	t.Parallel()
-	for _, code := range []string{"40001", "40P01"} {
+	for _, code := range []string{"40001", "40P01", "0A000"} {
 		t.Run(code, func(t *testing.T) {
 			t.Parallel()
 			url := pgtest.New(t)

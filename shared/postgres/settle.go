@@ -91,7 +91,8 @@ with s as (
 		attempts = excluded.attempts, readers = excluded.readers, request = excluded.request,
 		patient = excluded.patient, service = excluded.service, priority = excluded.priority,
 		authored = excluded.authored, resources = excluded.resources, outcome = excluded.outcome,
-		answers = excluded.answers, "return" = excluded."return"
+		answers = excluded.answers, "return" = excluded."return",
+		content = case when excluded.content = '' then submission.content else excluded.content end
 		where submission.state = 'quarantined'
 	returning settled_at
 ), l as (

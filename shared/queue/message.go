@@ -37,6 +37,9 @@ var ErrIntegrity = errors.New("the body is not the one that was accepted")
 // ErrVersion says that an envelope was made by a newer version of this software.
 var ErrVersion = errors.New("the envelope is of a newer version")
 
+// ErrEnvelope says that a message is no envelope of any version: ingest did not make it.
+var ErrEnvelope = errors.New("not an envelope")
+
 // ErrTooLarge says that an envelope is larger than the queue takes.
 var ErrTooLarge = errors.New("the message is larger than the queue takes")
 
@@ -142,17 +145,17 @@ func (m *Message) Encode() (string, error) {
 }
 
 // Decode reads an envelope of this or an earlier version. It returns ErrVersion for a later one, which a newer
-// processor will understand, and another error for what is no envelope at all. The body is not looked into.
+// processor will understand, and ErrEnvelope for what is none. The body is not looked into.
 func Decode(s string) (*Message, error) {
 	var e envelope
 	if err := json.Unmarshal([]byte(s), &e); err != nil {
-		return nil, errors.New("decode envelope: not an envelope") // the cause would quote the message
+		return nil, ErrEnvelope // the cause would quote the message
 	}
 	switch {
 	case e.Version > envelopeVersion:
 		return nil, ErrVersion
 	case e.Version < 1 || len(e.SHA256) != sha256.Size:
-		return nil, errors.New("decode envelope: not an envelope")
+		return nil, ErrEnvelope
 	}
 	m := &Message{
 		ID: e.ID, Client: e.Client, Type: e.Type, AcceptedAt: time.UnixMilli(e.AcceptedAt).UTC(),

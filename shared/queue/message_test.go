@@ -74,8 +74,8 @@ func TestContentDetectsEveryChange(t *testing.T) {
 func TestDecodeRefuses(t *testing.T) {
 	for _, text := range []string{"", "{}", "null", "[]", "zqx", `{"v":0}`, `{"v":1}`, `{"v":1,"sha256":"AAAA"}`, "\x00"} {
 		_, err := queue.Decode(text)
-		if err == nil || errors.Is(err, queue.ErrVersion) {
-			t.Errorf("Decode(%q) = %v, want an error that is not ErrVersion", text, err)
+		if !errors.Is(err, queue.ErrEnvelope) {
+			t.Errorf("Decode(%q) = %v, want ErrEnvelope", text, err)
 		} else if text == "zqx" && strings.Contains(err.Error(), "zqx") {
 			t.Errorf("the error quotes the message: %v", err)
 		}

@@ -1,8 +1,8 @@
 // Package sqsqueue puts messages on Amazon SQS.
 //
 // It promises that Send returns nil only after SQS has acknowledged the very bytes that were sent. It leaves
-// receiving to Lambda's event source mapping, and on one machine to package eventsource; Delay is for those who are
-// given messages by them.
+// receiving to Lambda's event source mapping, and on one machine to package eventsource; Delay and DeadLetter are for
+// those who are given messages by them.
 package sqsqueue
 
 import (
@@ -34,7 +34,8 @@ type Queue struct {
 // New returns a Queue that reads the queue's limit when it first sends: a queue that is away now may be there then.
 func New(client Client, url string) *Queue { return &Queue{client: client, url: url} }
 
-// limit is the queue's MaximumMessageSize, in bytes of body and attributes (SQS message quotas).
+// limit is the queue's MaximumMessageSize, in bytes of body and attributes (SQS message quotas), less what the message
+// gains as a dead letter.
 func (q *Queue) limit(ctx context.Context) (int, error) {
 	if size := q.maxSize.Load(); size > 0 {
 		return int(size), nil
@@ -49,6 +50,7 @@ func (q *Queue) limit(ctx context.Context) (int, error) {
 	if err != nil {
 		return 0, fmt.Errorf("MaximumMessageSize: %w", err)
 	}
+	size -= deadLetterRoom
 	q.maxSize.Store(int64(size))
 	return size, nil
 }

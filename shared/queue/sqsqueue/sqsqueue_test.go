@@ -104,14 +104,15 @@ func TestSend(t *testing.T) {
 	}
 }
 
-// TestSendCountsLikeSQS: body, names, types and values of attributes count (SQS message quotas); a message of exactly
-// the queue's limit goes, one byte less room and it does not.
+// TestSendCountsLikeSQS: body, names, types and values of attributes count (SQS message quotas); a message goes that
+// leaves just what a dead letter needs beside it, one byte less room and it does not.
 func TestSendCountsLikeSQS(t *testing.T) {
 	body, err := message().Encode()
 	if err != nil {
 		t.Fatal(err)
 	}
-	size := len(body) + len("ReferralType"+"String"+"transaction") + len("Org"+"String"+org) + len("TraceParent"+"String"+trace)
+	const deadLetter = 128
+	size := deadLetter + len(body) + len("ReferralType"+"String"+"transaction") + len("Org"+"String"+org) + len("TraceParent"+"String"+trace)
 	q, client := open(t, size)
 	if err := q.Send(t.Context(), message()); err != nil || len(client.sent) != 1 {
 		t.Errorf("at the limit: got error %v and %d messages, want it sent", err, len(client.sent))
