@@ -2,6 +2,7 @@ package processor
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -20,25 +21,38 @@ import (
 )
 
 // HandleSQS settles a batch (Lambda: SQS event source mapping with ReportBatchItemFailures). It starts from "all
-// failed" and takes off what is durably settled. The messages share one transaction; when that fails for a reason of
-// one of them, each is settled alone, so that a bad one does not hold up the others. The error is not nil only when a
+// failed" and takes off what is durably settled, or quarantined. The messages share one transaction; when that fails for a
+// reason of one of them, each is settled alone, so that a bad one does not hold up the others. The error is not nil only when a
 // failure could not be reported by its id, which fails the whole batch.
 func (p *Processor) HandleSQS(ctx context.Context, event events.SQSEvent) (events.SQSEventResponse, error) {
 	deliveries := make([]*delivery, len(event.Records))
 	for i := range event.Records {
 		deliveries[i] = &delivery{record: &event.Records[i], start: time.Now(), err: errNotTried}
-		p.take(ctx, deliveries[i])
+		if i == 0 || p.mayStart(ctx) {
+			p.take(ctx, deliveries[i])
+		}
 	}
 	p.settleTogether(ctx, deliveries)
-	down := false // then every further try is vain
-	for _, d := range deliveries {
-		down = down || errors.Is(d.err, postgres.ErrUnavailable)
-		if d.settlement != nil && d.state == "" && !down && ctx.Err() == nil {
+	down := slices.ContainsFunc(deliveries, (*delivery).storeDown) // then every further try is vain
+	for i, d := range deliveries {
+		if d.ready && d.state == "" && !down && (i == 0 || p.mayStart(ctx)) {
 			p.settleAlone(ctx, d)
+			down = d.storeDown()
+		}
+		if d.err != nil {
+			p.giveUp(ctx, d)
 		}
 		p.tell(ctx, d)
 	}
 	return p.report(ctx, deliveries)
+}
+
+// mayStart tells whether one more message has all the time that it may take, and there is enough left to report it. Cut
+// short it would have been work for nothing. The first of a batch is tried whatever there is: else a function that is
+// given too little time would do nothing at all.
+func (p *Processor) mayStart(ctx context.Context) bool {
+	deadline, limited := ctx.Deadline()
+	return ctx.Err() == nil && (!limited || time.Until(deadline) >= p.ItemTimeout+backOffTimeout)
 }
 
 // delivery is one record on its way.
@@ -46,13 +60,20 @@ type delivery struct {
 	record     *events.SQSMessage
 	start      time.Time
 	message    *queue.Message // nil until it is decoded
-	settlement *settlement    // nil until it is prepared
-	state      referral.State // empty until it is settled
-	err        error          // why it is not
+	settlement *settlement    // nil until it is proven to be ingest's
+	ready      bool           // whether the settlement is prepared
+	state      referral.State // empty until it is durable what became of it
+	err        error          // why it has not settled
+	failure    failure        // what err means
 }
 
-// errNotTried is the error of a message whose turn did not come.
-var errNotTried = errors.New("not tried: the time for the batch was up")
+func (d *delivery) storeDown() bool { return errors.Is(d.err, postgres.ErrUnavailable) }
+
+// errNotTried is the error of a message whose turn did not come: the store went away, or the batch's time was up.
+var errNotTried = errors.New("not tried")
+
+// errPanic is the error of what panicked.
+var errPanic = errors.New("panic")
 
 // take decodes and prepares a record.
 func (p *Processor) take(ctx context.Context, d *delivery) {
@@ -60,10 +81,14 @@ func (p *Processor) take(ctx context.Context, d *delivery) {
 		if d.message, err = queue.Decode(d.record.Body); err != nil {
 			return err
 		}
-		d.settlement, err = p.prepare(ctx, d.message, receiveCount(d.record))
-		return err
+		s, err := prove(p.Keys, d.message, receiveCount(d.record))
+		if err != nil {
+			return err
+		}
+		d.settlement = &settlement{Settlement: s}
+		return p.prepare(ctx, d.message, d.settlement)
 	})
-	if err != nil {
+	if d.ready = err == nil; err != nil {
 		d.err = err
 	}
 }
@@ -75,7 +100,7 @@ func (p *Processor) limited(ctx context.Context, f func(context.Context) error) 
 	defer cancel()
 	defer func() {
 		if v := recover(); v != nil {
-			err = fmt.Errorf("panic of type %T", v)
+			err = fmt.Errorf("%w of type %T", errPanic, v)
 		}
 	}()
 	return f(ctx)
@@ -86,7 +111,7 @@ func (p *Processor) limited(ctx context.Context, f func(context.Context) error) 
 func (p *Processor) settleTogether(ctx context.Context, deliveries []*delivery) {
 	var prepared []*delivery
 	for _, d := range deliveries {
-		if d.settlement != nil && d.settlement.plan == nil && !slices.ContainsFunc(prepared, d.sameSubmission) {
+		if d.ready && d.settlement.plan == nil && !slices.ContainsFunc(prepared, d.sameSubmission) {
 			prepared = append(prepared, d)
 		}
 	}
@@ -106,8 +131,13 @@ func (p *Processor) settleTogether(ctx context.Context, deliveries []*delivery) 
 		return err
 	})
 	for i, d := range prepared {
-		if d.err = err; err == nil {
-			d.state = d.settlement.outcome(settled[i])
+		switch {
+		case err == nil:
+			d.state, d.err = d.settlement.outcome(settled[i]), nil
+		case errors.Is(err, postgres.ErrUnavailable): // of all
+			d.err = err
+		default: // of one of them, nobody knows of which
+			d.err = errNotTried
 		}
 	}
 }
@@ -130,7 +160,7 @@ func (p *Processor) report(ctx context.Context, deliveries []*delivery) (events.
 	var response events.SQSEventResponse
 	reported := map[string]bool{}
 	for _, d := range deliveries {
-		if d.err == nil || reported[d.record.MessageId] {
+		if d.state != "" || reported[d.record.MessageId] {
 			continue
 		}
 		if d.record.MessageId == "" {
@@ -145,12 +175,9 @@ func (p *Processor) report(ctx context.Context, deliveries []*delivery) (events.
 
 // tell logs and counts one delivery.
 func (p *Processor) tell(ctx context.Context, d *delivery) {
-	outcome, level := string(d.state), slog.LevelInfo
-	switch {
-	case errors.Is(d.err, errUnderWay):
-		outcome, level = "failed", slog.LevelInfo // in its time
-	case d.err != nil:
-		outcome, level = "failed", slog.LevelError
+	outcome, level := cmp.Or(string(d.state), "failed"), slog.LevelInfo
+	if d.err != nil && !errors.Is(d.err, errUnderWay) { // which is in its time
+		level = slog.LevelError
 	}
 	took, age := time.Since(d.start), time.Duration(0)
 	attributes := []slog.Attr{
@@ -162,17 +189,16 @@ func (p *Processor) tell(ctx context.Context, d *delivery) {
 		attributes = append(attributes, slog.String("submission", m.ID), slog.String("requestId", m.RequestID), slog.String("org", m.Request.Org))
 	}
 	if d.err != nil {
-		attributes = append(attributes, slog.String("error", d.err.Error()))
+		attributes = append(attributes, slog.String("class", string(d.failure.class)), slog.String("code", d.failure.code), slog.String("error", d.err.Error()))
 	}
 	p.Observe(outcome, took, age)
 	p.Log.LogAttrs(ctx, level, "delivery", attributes...)
 }
 
-// The back-off of a failed message: base·2^(receives−1) up to the cap, times a random factor between ½ and 1, so
+// The back-off of a failed message: BackOff·2^(receives−1) up to the cap, times a random factor between ½ and 1, so
 // that an outage of a day costs about a hundred deliveries and not the queue's maxReceiveCount.
 const (
-	backOffBase = 2 * time.Second
-	backOffCap  = 15 * time.Minute
+	backOffCap = 15 * time.Minute
 
 	// Of a message that needs what another one creates, which is likely just being delivered.
 	underWayBase = time.Second
@@ -185,7 +211,7 @@ func (p *Processor) backOff(ctx context.Context, d *delivery) {
 	if p.Delay == nil {
 		return
 	}
-	base, limit := backOffBase, backOffCap
+	base, limit := p.BackOff, backOffCap
 	if errors.Is(d.err, errUnderWay) {
 		base, limit = underWayBase, underWayCap
 	}

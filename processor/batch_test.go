@@ -63,6 +63,14 @@ func (f storeFunc) Revise(context.Context, *postgres.Settlement, postgres.Lookup
 	return false, errors.New("asked to revise")
 }
 
+func (f storeFunc) Failed(context.Context, postgres.Failure) (int, error) {
+	return 0, errors.New("asked to count")
+}
+
+func (f storeFunc) Quarantine(context.Context, *postgres.Settlement) (bool, error) {
+	return false, errors.New("asked to quarantine")
+}
+
 // batch returns an event of n different messages, m0 to m(n-1), the first of them twice.
 func (f *fixture) batch(t testing.TB, n int) (event events.SQSEvent, messages []*queue.Message) {
 	t.Helper()

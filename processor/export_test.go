@@ -9,8 +9,12 @@ import (
 
 // Settle prepares and settles m by itself, as HandleSQS does with a batch of one, and returns how it ended.
 func (p *Processor) Settle(ctx context.Context, m *queue.Message, attempts int) (referral.State, error) {
-	s, err := p.prepare(ctx, m, attempts)
+	proven, err := prove(p.Keys, m, attempts)
 	if err != nil {
+		return "", err
+	}
+	s := &settlement{Settlement: proven}
+	if err := p.prepare(ctx, m, s); err != nil {
 		return "", err
 	}
 	return p.write(ctx, s)

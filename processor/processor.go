@@ -3,11 +3,15 @@ package processor
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/url"
 	"strings"
 	"time"
 
+	"github.com/aws/aws-lambda-go/events"
+
+	"github.com/ausbizconsulting/referral-fhir-server/shared/blob"
 	"github.com/ausbizconsulting/referral-fhir-server/shared/fhir"
 	"github.com/ausbizconsulting/referral-fhir-server/shared/postgres"
 	"github.com/ausbizconsulting/referral-fhir-server/shared/queue"
@@ -21,6 +25,10 @@ type Store interface {
 	Settle(ctx context.Context, settlements ...*postgres.Settlement) (settled []bool, err error)
 	// Revise settles what depends on the store: decide completes s with what the look-up found, perhaps several times.
 	Revise(ctx context.Context, s *postgres.Settlement, l postgres.Lookup, decide func(*postgres.Found) error) (settled bool, err error)
+	// Failed counts a failed try and returns how many there were.
+	Failed(ctx context.Context, f postgres.Failure) (tries int, err error)
+	// Quarantine shows that s waits for an operator, unless its submission has settled.
+	Quarantine(ctx context.Context, s *postgres.Settlement) (quarantined bool, err error)
 }
 
 // Checker finds what is wrong with a resource; path is its FHIRPath.
@@ -48,10 +56,14 @@ type Config struct {
 	Now            func() time.Time // nil: time.Now
 
 	// Delay makes a message that failed visible again after d; nil leaves that to the queue's own time-out.
-	Delay       func(ctx context.Context, receiptHandle string, d time.Duration) error
+	Delay   func(ctx context.Context, receiptHandle string, d time.Duration) error
+	BackOff time.Duration // the first such d, which doubles with each delivery up to 15 minutes; 0: 30 s
+	// DeadLetter sends a record to the dead-letter queue as it is, with class and code of what went wrong in attempts
+	// tries, and returns nil when that is durable; nil leaves to the queue's own limit what cannot settle.
+	DeadLetter  func(ctx context.Context, record *events.SQSMessage, class, code string, attempts int) error
 	ItemTimeout time.Duration // for one message; 0: 10 s
-	// Observe is told of each delivery; nil: nobody. outcome is a state, Known or "failed"; age is the time since
-	// the message was accepted.
+	// Observe is told of each delivery; nil: nobody. outcome is a state, quarantined among them, Known or "failed"; age
+	// is the time since the message was accepted.
 	Observe func(outcome string, d, age time.Duration)
 }
 
@@ -68,6 +80,9 @@ func New(c Config) *Processor {
 	}
 	if c.ItemTimeout == 0 {
 		c.ItemTimeout = 10 * time.Second
+	}
+	if c.BackOff == 0 {
+		c.BackOff = 30 * time.Second
 	}
 	if c.CreationWindow == 0 {
 		c.CreationWindow = 5 * time.Minute
@@ -99,28 +114,26 @@ func (p *Processor) local(reference string) string {
 	return reference
 }
 
-// prepare proves where m comes from and makes all that it will leave in the store, as far as that does not depend on
-// what the store has.
-func (p *Processor) prepare(ctx context.Context, m *queue.Message, attempts int) (*settlement, error) {
+// prepare makes of a proven message all that it will leave in the store, as far as that does not depend on what the
+// store has.
+func (p *Processor) prepare(ctx context.Context, m *queue.Message, s *settlement) error {
 	if err := p.claim(ctx, m); err != nil {
-		return nil, err
+		return err
 	}
-	s, body, err := p.settlement(m, attempts)
+	body, err := m.Content()
 	if err != nil {
-		return nil, err
+		return err
 	}
+	s.Content = m.Body
 	plan, err := p.read(ctx, m, s, body)
 	if err == nil {
 		if lookup, depends := plan.lookup(); depends {
 			s.plan, s.lookup = plan, lookup
-			return s, nil
+			return nil
 		}
 		err = plan.decide(ctx, &postgres.Found{})
 	}
-	if err := s.rejectFor(err); err != nil {
-		return nil, err // nothing half built may settle
-	}
-	return s, nil
+	return s.rejectFor(err) // nothing half built may settle
 }
 
 // rejectFor makes a rejection of s when err is the reason for one, and returns any other error.
@@ -165,38 +178,37 @@ func (s *settlement) outcome(settled bool) referral.State {
 	return s.State
 }
 
+// errClaims says that where claimed bodies are kept did not answer.
+var errClaims = errors.New("the store of claimed bodies cannot be used")
+
 // claim fetches the body of a message that was too large for the queue.
 func (p *Processor) claim(ctx context.Context, m *queue.Message) (err error) {
 	if m.Claim == "" || m.Body != nil {
 		return nil
 	}
 	if p.Blobs == nil {
-		return errors.New("the message claims its body, and no store of claims is configured")
+		return fmt.Errorf("%w: none is configured", errClaims)
 	}
-	m.Body, err = p.Blobs.Get(ctx, m.Claim)
+	if m.Body, err = p.Blobs.Get(ctx, m.Claim); err != nil && !errors.Is(err, blob.ErrNotFound) {
+		return fmt.Errorf("%w: %w", errClaims, err)
+	}
 	return err
 }
 
-// settlement proves that m is genuine and whole and returns what is known before its content is looked at.
-func (p *Processor) settlement(m *queue.Message, attempts int) (s *settlement, body []byte, err error) {
-	body, err = m.Content()
-	if err != nil {
-		return nil, nil, err
-	}
-	digest := p.Keys.Digest(m.Request)
-	proof, err := p.Keys.Verify(m.Request.Org, m.ID)
+// prove returns what is known of m's submission before its body is looked at, or ErrForged when it is not one that ingest
+// accepted from the organisation that it names.
+func prove(keys *referral.Keys, m *queue.Message, attempts int) (*postgres.Settlement, error) {
+	digest := keys.Digest(m.Request)
+	proof, err := keys.Verify(m.Request.Org, m.ID)
 	if err != nil || proof.Digest != digest || !proof.AcceptedAt.Equal(m.AcceptedAt) {
-		return nil, nil, ErrForged
+		return nil, ErrForged
 	}
-	s = &settlement{
-		Settlement: &postgres.Settlement{
-			Org: m.Request.Org, Client: m.Client, Digest: digest, AcceptedAt: m.AcceptedAt, RequestID: m.RequestID,
-			KeyKind: m.Request.KeyKind, Key: m.Request.KeyHash(digest), State: referral.Completed, Attempts: attempts,
-			BundleType: m.Type, Content: m.Body, Encoding: m.Encoding, SHA256: m.Request.SHA256,
-			Return: m.Return, Awaited: m.Awaited,
-		},
-	}
-	return s, body, nil
+	return &postgres.Settlement{
+		Org: m.Request.Org, Client: m.Client, Digest: digest, AcceptedAt: m.AcceptedAt, RequestID: m.RequestID,
+		KeyKind: m.Request.KeyKind, Key: m.Request.KeyHash(digest), State: referral.Completed, Attempts: attempts,
+		BundleType: m.Type, Content: []byte{}, Encoding: m.Encoding, SHA256: m.Request.SHA256,
+		Return: m.Return, Awaited: m.Awaited,
+	}, nil
 }
 
 // settlement is a postgres.Settlement in the making.
@@ -233,10 +245,10 @@ func rejected(err error) *fhir.Error {
 	switch {
 	case !ok:
 		return nil
-	case pg.SQLState == "23505" && pg.Constraint == "submission_key":
+	case pg.Class() == postgres.ClassConflict:
 		return fhir.NewError(fhir.CodeConflict, "", "Another submission of this organisation has settled under the same "+
 			"Idempotency-Key or Bundle.identifier with other content").WithCause(err)
-	case len(pg.SQLState) == 5 && pg.SQLState[:2] == "22":
+	case pg.Class() == postgres.ClassData:
 		return fhir.NewError(fhir.CodeValue, "", "The submission holds a value that cannot be stored").WithCause(err)
 	}
 	return nil

@@ -26,6 +26,7 @@ const baseURL = "http://127.0.0.1:8080"
 type stack struct {
 	sqs      *sqs.Client
 	queueURL string
+	deadURL  string // of its dead-letter queue
 	storeURL string
 	env      []string
 }
@@ -56,16 +57,20 @@ func newStackWith(t testing.TB, maxMessage string) *stack {
 		}),
 		storeURL: pgtest.New(t),
 	}
+	dead, err := s.sqs.CreateQueue(t.Context(), &sqs.CreateQueueInput{QueueName: aws.String("referrals-dead")})
+	if err != nil {
+		t.Fatal(err)
+	}
 	queue, err := s.sqs.CreateQueue(t.Context(), &sqs.CreateQueueInput{
 		QueueName: aws.String("referrals"), Attributes: map[string]string{"VisibilityTimeout": "30", "MaximumMessageSize": maxMessage},
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.queueURL = *queue.QueueUrl
+	s.queueURL, s.deadURL = *queue.QueueUrl, *dead.QueueUrl
 	key := base64.StdEncoding.EncodeToString(make([]byte, 32))
 	s.env = []string{
-		"REFERRAL_QUEUE_URL=" + s.queueURL, "REFERRAL_BASE_URL=" + baseURL, "REFERRAL_CLIENTS=development", "DATABASE_URL=" + s.storeURL,
+		"REFERRAL_QUEUE_URL=" + s.queueURL, "REFERRAL_DEAD_LETTER_QUEUE_URL=" + s.deadURL, "REFERRAL_BASE_URL=" + baseURL, "REFERRAL_CLIENTS=development", "DATABASE_URL=" + s.storeURL,
 		"REFERRAL_KD=" + key, "REFERRAL_KM=" + key, "AWS_ENDPOINT_URL_SQS=" + endpoint.URL, "AWS_REGION=ap-southeast-2",
 		"AWS_ACCESS_KEY_ID=local", "AWS_SECRET_ACCESS_KEY=local",
 		"REFERRAL_BLOB_DIR=" + t.TempDir(),

@@ -176,28 +176,30 @@ func (s *stack) received(t testing.TB, n int) (records []events.SQSMessage) {
 	return records
 }
 
-// TestOnlyGarbageIsReported gives processor's bootstrap a batch of a message, garbage, one that claims another sender,
-// the first again, and another message. The garbage comes back before the queue's own time-out of 30 s.
-func TestOnlyGarbageIsReported(t *testing.T) {
+// TestOnlyWhatIsUnderWayIsReported gives processor's bootstrap a batch of a message, garbage, one that claims another
+// sender, the first again, another message, and an update of what may be created yet. The update comes back before the
+// queue's own time-out of 30 s; garbage and forgery are dead letters.
+func TestOnlyWhatIsUnderWayIsReported(t *testing.T) {
 	s := newStack(t)
-	ingest, process := s.start(t, "ingest", 10*time.Second), s.start(t, "processor", 10*time.Second)
+	ingest, process := s.start(t, "ingest", 10*time.Second), s.start(t, "processor", 20*time.Second)
 	for _, n := range []string{"one", "two"} {
 		submit(t, lambdahost.HTTP(ingest), example(t, n))
 	}
 	good := s.received(t, 2)
-	if _, err := s.sqs.SendMessage(t.Context(), &sqs.SendMessageInput{QueueUrl: &s.queueURL, MessageBody: aws.String("no envelope")}); err != nil {
-		t.Fatal(err)
+	now := time.Now().UnixMilli()
+	id := fmt.Sprintf("%08x-%04x-7000-8000-000000000000", now>>16, now&0xffff)
+	if w := do(t, lambdahost.HTTP(ingest), "PUT", "/fhir/Patient/"+id, fmt.Appendf(nil, `{"resourceType":"Patient","id":%q}`, id)); w.Code != http.StatusAccepted {
+		t.Fatalf("got %d %s, want 202", w.Code, w.Body)
 	}
-	garbage := s.received(t, 1)[0]
-	forged, duplicate := good[0], good[0]
+	update, garbage, forged, duplicate := s.received(t, 1)[0], good[0], good[0], good[0]
+	garbage.MessageId, garbage.Body = "garbage", "no envelope"
 	forged.MessageId, forged.Body = "forged", strings.Replace(forged.Body, "8003621566684455", "8003624900041689", 1)
 	duplicate.MessageId = "duplicate"
-	response, err := process.HandleSQS(t.Context(), events.SQSEvent{Records: []events.SQSMessage{good[0], garbage, forged, duplicate, good[1]}})
+	response, err := process.HandleSQS(t.Context(), events.SQSEvent{Records: []events.SQSMessage{good[0], garbage, forged, duplicate, good[1], update}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []events.SQSBatchItemFailure{{ItemIdentifier: garbage.MessageId}, {ItemIdentifier: "forged"}}
-	if diff := cmp.Diff(want, response.BatchItemFailures); diff != "" {
+	if diff := cmp.Diff([]events.SQSBatchItemFailure{{ItemIdentifier: update.MessageId}}, response.BatchItemFailures); diff != "" {
 		t.Errorf("failures (-want +got):\n%s", diff)
 	}
 	if got := s.count(t, `select count(*) from submission where state = 'completed'`); got != 2 {
@@ -208,8 +210,18 @@ func TestOnlyGarbageIsReported(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if again := s.received(t, 1); again[0].MessageId != garbage.MessageId {
-		t.Errorf("got message %s, want the garbage", again[0].MessageId)
+	if again := s.received(t, 1); again[0].MessageId != update.MessageId {
+		t.Errorf("got message %s, want the update", again[0].MessageId)
+	}
+	dead, err := s.sqs.ReceiveMessage(t.Context(), &sqs.ReceiveMessageInput{QueueUrl: &s.deadURL, MaxNumberOfMessages: 10, MessageAttributeNames: []string{"Code"}})
+	if err != nil || len(dead.Messages) != 2 {
+		t.Fatalf("got %d dead letters, error %v, want 2", len(dead.Messages), err)
+	}
+	for _, m := range dead.Messages {
+		want := map[string]string{garbage.Body: "envelope", forged.Body: "forged"}[*m.Body]
+		if got := aws.ToString(m.MessageAttributes["Code"].StringValue); got != want || want == "" {
+			t.Errorf("got a dead letter for %q, want %q", got, want)
+		}
 	}
 }
 
@@ -251,7 +263,7 @@ func TestAwayIsSaidByTheFunction(t *testing.T) {
 func TestWrongSettings(t *testing.T) {
 	for function, want := range map[string][]string{
 		"ingest":    {"REFERRAL_KD", "REFERRAL_KM", "REFERRAL_QUEUE_URL", "REFERRAL_BASE_URL", "REFERRAL_CLIENTS"},
-		"processor": {"REFERRAL_KD", "REFERRAL_KM", "REFERRAL_QUEUE_URL", "REFERRAL_BASE_URL", "DATABASE_URL"},
+		"processor": {"REFERRAL_KD", "REFERRAL_KM", "REFERRAL_QUEUE_URL", "REFERRAL_DEAD_LETTER_QUEUE_URL", "REFERRAL_BASE_URL", "DATABASE_URL"},
 		"query":     {"REFERRAL_KD", "REFERRAL_KM", "REFERRAL_BASE_URL", "REFERRAL_CLIENTS", "DATABASE_URL"},
 	} {
 		var output bytes.Buffer

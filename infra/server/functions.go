@@ -35,6 +35,10 @@ func invocationTimeout(message time.Duration) time.Duration { return 3 * message
 // function at once and for no longer than that, so twice is ample, and what a crash had in hand comes back soon.
 func visibilityTimeout(message time.Duration) time.Duration { return 2 * invocationTimeout(message) }
 
+// backOff is how long a message waits that failed for the first time. What fails here is mostly a store that somebody
+// restarts, and that is back in a second or two.
+const backOff = 2 * time.Second
+
 // gatewayTimeout is what API Gateway gives a function to answer a request.
 const gatewayTimeout = 30 * time.Second
 
@@ -80,7 +84,8 @@ func (s *server) functions(ctx context.Context, storeURL string) (functions, err
 		Await: answer.Answers{Store: reader, Keys: s.keys, BaseURL: s.base}.Await(settled),
 	}
 	if s.queue != nil {
-		settle.Delay = sqsqueue.Delay(s.queue.client, s.queue.url)
+		settle.Delay, settle.BackOff = sqsqueue.Delay(s.queue.client, s.queue.url), backOff
+		settle.DeadLetter = sqsqueue.DeadLetter(s.queue.client, s.queue.deadLetterURL)
 		f.settle = processor.New(settle).HandleSQS
 		accept.Queue = sqsqueue.New(s.queue.client, s.queue.url)
 	} else {

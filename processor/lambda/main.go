@@ -24,7 +24,8 @@ import (
 func main() { awslambda.Main("processor", start) }
 
 func start(ctx context.Context, v *env.Settings) (any, error) {
-	queueURL, store := v.QueueURL(), awslambda.Store(v, postgres.RoleProcessor)
+	queueURL, deadLetterURL := v.QueueURL(), v.URL("REFERRAL_DEAD_LETTER_QUEUE_URL", "")
+	store := awslambda.Store(v, postgres.RoleProcessor)
 	bucket, dir := v.String("REFERRAL_BLOB_BUCKET", ""), v.String("REFERRAL_BLOB_DIR", "")
 	baseURL := v.BaseURL()
 	c := processor.Config{
@@ -41,7 +42,9 @@ func start(ctx context.Context, v *env.Settings) (any, error) {
 	if c.Blobs, err = blob.Open(aws, bucket, dir); err != nil {
 		return nil, err
 	}
-	c.Delay = sqsqueue.Delay(sqs.NewFromConfig(aws), queueURL.String())
+	client := sqs.NewFromConfig(aws)
+	c.Delay = sqsqueue.Delay(client, queueURL.String())
+	c.DeadLetter = sqsqueue.DeadLetter(client, deadLetterURL.String())
 	return inTime(processor.New(c).HandleSQS), nil
 }
 
