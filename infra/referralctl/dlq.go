@@ -22,7 +22,7 @@ type dlqCommand struct {
 	List    listLettersCommand    `cmd:"" help:"List dead letters, without their content."`
 	Show    showLetterCommand     `cmd:"" help:"Show one dead letter, with --body all of it."`
 	Replay  replayLettersCommand  `cmd:"" help:"Send dead letters to the queue again; without --yes only say which."`
-	Discard discardLettersCommand `cmd:"" help:"Archive dead letters and delete them; without --yes only say which."`
+	Discard discardLettersCommand `cmd:"" help:"Archive dead letters, end their submissions as rejected, and delete them; without --yes only say which."`
 	Archive archiveLettersCommand `cmd:"" help:"Copy dead letters to object storage, before their retention ends."`
 }
 
@@ -137,6 +137,18 @@ func (a *archive) open(settings aws.Config) (to dlq.Archive, err error) {
 
 // audit writes what an operator did, and why, as one line of JSON on standard error.
 func (s *streams) audit(ctx context.Context, action, queueURL, reason string, chosen map[string]string, letters int, failure error) {
+	attributes := []slog.Attr{
+		slog.String("action", action), slog.String("operator", operator()), slog.String("queue", path.Base(queueURL)),
+		slog.Int("letters", letters), slog.Any("filter", chosen), slog.String("reason", reason),
+	}
+	if failure != nil {
+		attributes = append(attributes, slog.String("error", failure.Error()))
+	}
+	slog.New(slog.NewJSONHandler(s.err, nil)).LogAttrs(ctx, slog.LevelInfo, "audit", attributes...)
+}
+
+// operator is who runs this.
+func operator() string {
 	name, host := "unknown", "unknown"
 	if u, err := user.Current(); err == nil {
 		name = u.Username
@@ -144,14 +156,7 @@ func (s *streams) audit(ctx context.Context, action, queueURL, reason string, ch
 	if h, err := os.Hostname(); err == nil {
 		host = h
 	}
-	attributes := []slog.Attr{
-		slog.String("action", action), slog.String("operator", name+"@"+host), slog.String("queue", path.Base(queueURL)),
-		slog.Int("letters", letters), slog.Any("filter", chosen), slog.String("reason", reason),
-	}
-	if failure != nil {
-		attributes = append(attributes, slog.String("error", failure.Error()))
-	}
-	slog.New(slog.NewJSONHandler(s.err, nil)).LogAttrs(ctx, slog.LevelInfo, "audit", attributes...)
+	return name + "@" + host
 }
 
 // reasoned is why an operator does what cannot be undone.

@@ -69,7 +69,7 @@ type replayLettersCommand struct {
 func (*replayLettersCommand) Help() string {
 	return "Letters go to the queue as they are, and what has settled meanwhile does not settle twice. Where all are meant SQS itself moves " +
 		"those that are visible (StartMessageMoveTask, to the queue of --queue-url); else each is received, sent and then deleted, in that " +
-		"order. Interrupted, it says how far it came, and the same command goes on. " + lookingHides
+		"order. Interrupted, it says how far it came, and the same command goes on. " + needsStore + lookingHides
 }
 
 // Run replays.
@@ -90,6 +90,14 @@ func (c *replayLettersCommand) Run(ctx context.Context, s *streams) error {
 	}
 	if !c.Yes {
 		return dryRun(ctx, s, q, filter, c.Max, "sent to "+path.Base(c.QueueURL)+" again")
+	}
+	operations, err := openOperations(false)
+	if err != nil {
+		return err
+	}
+	defer operations.store.Close()
+	if err := operations.begin(ctx, "E", q.URL, c.Reason, c.Filter); err != nil {
+		return err
 	}
 	progress := newBar(s, c.Max)
 	var sent int
@@ -137,8 +145,9 @@ type discardLettersCommand struct {
 
 // Help is printed by dlq discard --help.
 func (*discardLettersCommand) Help() string {
-	return "A submission whose letter is discarded never settles, unless its letter is taken from the archive. Each is archived and read " +
-		"back before it is deleted. " + lookingHides
+	return "A submission whose letter is discarded settles as rejected, and its sender is told that an operator has ended it. Each letter is " +
+		"archived and read back before that, and then deleted. " + needsStore + "The keys REFERRAL_KD and REFERRAL_KM, or REFERRAL_KEYS_SECRET, " +
+		"tell whose a letter is: what ingest did not accept ends nobody's submission. " + lookingHides
 }
 
 // Run discards.
@@ -164,8 +173,16 @@ func (c *discardLettersCommand) Run(ctx context.Context, s *streams) error {
 	if err != nil {
 		return err
 	}
+	operations, err := openOperations(true)
+	if err != nil {
+		return err
+	}
+	defer operations.store.Close()
+	if err := operations.begin(ctx, "D", q.URL, c.Reason, c.Filter); err != nil {
+		return err
+	}
 	kept := keeping{s: s, bar: newBar(s, c.Max)}
-	err = q.Discard(ctx, filter, c.Max, to, kept.one)
+	err = q.Discard(ctx, filter, c.Max, to, operations.end, kept.one)
 	return kept.end(ctx, "dlq discard", "discarded", q.URL, c.Reason, c.Filter, err)
 }
 

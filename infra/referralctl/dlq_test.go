@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"net/http/httptest"
@@ -18,6 +19,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
+	"github.com/google/go-cmp/cmp"
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/ausbizconsulting/referral-fhir-server/infra/localsqs"
@@ -31,11 +34,13 @@ func TestMain(m *testing.M) { os.Exit(pgtest.Run(m)) }
 // planted stands in every place of a letter that may hold patient data.
 const planted = "Citizen-Jane-PLANTED"
 
-// sorter is the queues that the commands of a test work on.
+// sorter is the queues that the commands of a test work on, and the store.
 type sorter struct {
 	client   *sqs.Client
 	to, dead string
 	blobs    string // directory of claim checks
+	store    string // its URL, as its owner
+	keys     *referral.Keys
 }
 
 // newSorter starts localsqs with two queues and sets what names them.
@@ -59,10 +64,16 @@ func newSorter(t testing.TB) *sorter {
 		server.Close()
 	})
 	settings(t)
-	out := &sorter{blobs: t.TempDir()}
+	kd, km := bytes.Repeat([]byte{1}, 32), bytes.Repeat([]byte{2}, 32)
+	keys, err := referral.NewKeys(kd, km)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := &sorter{blobs: t.TempDir(), store: pgtest.New(t), keys: keys}
 	for name, value := range map[string]string{
 		"AWS_ENDPOINT_URL_SQS": base.String(), "AWS_REGION": "ap-southeast-2", "AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local",
-		"REFERRAL_BLOB_DIR": out.blobs,
+		"REFERRAL_BLOB_DIR": out.blobs, "DATABASE_URL": out.store,
+		"REFERRAL_KD": base64.StdEncoding.EncodeToString(kd), "REFERRAL_KM": base64.StdEncoding.EncodeToString(km),
 	} {
 		t.Setenv(name, value)
 	}
@@ -294,5 +305,103 @@ func TestDLQNeedsAnArchive(t *testing.T) {
 	referralctl(t, "", "dlq", "discard", "--max", "1", "--yes", "--reason", "x").want(t, exitUsage, "", "REFERRAL_ARCHIVE_BUCKET or REFERRAL_ARCHIVE_DIR")
 	if got := p.count(t, p.dead); got != "4" {
 		t.Errorf("%s letters are left, want 4", got)
+	}
+}
+
+// rows is what the store has, as its owner sees it.
+func (p *sorter) rows(t testing.TB, query string) []string {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), p.store)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(context.WithoutCancel(t.Context()))
+	rows, err := conn.Query(t.Context(), query)
+	if err != nil {
+		t.Fatal(err)
+	}
+	found, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return found
+}
+
+// genuine puts a letter into the dead-letter queue that ingest accepted, and returns its id.
+func (p *sorter) genuine(t testing.TB, key string) string {
+	t.Helper()
+	m := &queue.Message{
+		Client: "reception", Type: "transaction", RequestID: "r", AcceptedAt: time.UnixMilli(1790000000000).UTC(),
+		Request: referral.Request{Org: clinic, KeyKind: referral.KeyHeader, Key: key, Method: "POST", URL: "/fhir", ContentType: "application/fhir+json"},
+	}
+	m.Pack([]byte(`{"resourceType":"Bundle","type":"transaction"}`))
+	m.ID = p.keys.Mint(referral.Submission{Org: clinic, AcceptedAt: m.AcceptedAt, Digest: p.keys.Digest(m.Request)})
+	body, err := m.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.client.SendMessage(t.Context(), &sqs.SendMessageInput{QueueUrl: &p.dead, MessageBody: &body}); err != nil {
+		t.Fatal(err)
+	}
+	return m.ID
+}
+
+// TestDLQDiscardEndsSubmissions: those that ingest accepted end as rejected, and who did so and why is in the audit of their
+// organisation. What is forged ends nobody's.
+func TestDLQDiscardEndsSubmissions(t *testing.T) {
+	p := newSorter(t)
+	t.Setenv("REFERRAL_ARCHIVE_DIR", t.TempDir())
+	p.genuine(t, "k")
+	p.die(t, "forged", clinic, "security", 0, false)
+	referralctl(t, "", "dlq", "discard", "--max", "9", "--yes", "--reason", "INC-8").want(t, 0, "2 dead letters were discarded.", "")
+	got := p.rows(t, `select concat_ws(' ', state, bundle_type, outcome::json->'issue'->0->>'code', answers::json->0->>'status', length(content) > 0) from submission`)
+	if diff := cmp.Diff([]string{"rejected transaction business-rule 422 t"}, got); diff != "" {
+		t.Errorf("submissions (-want +got):\n%s", diff)
+	}
+	got = p.rows(t, `select concat_ws(' ', org, action, regexp_replace(entity, '[0-9a-f]{32}', 'D'), reason) from audit where reason is not null and client = '`+operator()+`' order by id`)
+	if diff := cmp.Diff([]string{"operator D queue/referrals-dead INC-8", clinic + " D submission/D INC-8"}, got); diff != "" {
+		t.Errorf("audit (-want +got):\n%s", diff)
+	}
+	if got := p.count(t, p.dead); got != "0" {
+		t.Errorf("%s letters are left, want none", got)
+	}
+}
+
+// TestDLQReplayIsAudited with who, why and what.
+func TestDLQReplayIsAudited(t *testing.T) {
+	p := newSorter(t)
+	id := p.genuine(t, "k")
+	referralctl(t, "", "dlq", "replay", "--filter", "id="+id, "--yes", "--reason", "INC-9").want(t, 0, "Sent 1 dead letters", "")
+	got := p.rows(t, `select concat_ws(' ', org, client, action, entity, reason) from audit`)
+	if diff := cmp.Diff([]string{"operator " + operator() + " E queue/referrals-dead?id=" + id + " INC-9"}, got); diff != "" {
+		t.Errorf("audit (-want +got):\n%s", diff)
+	}
+}
+
+// TestDLQDoesNothingUnaudited: without the store, without its audit, and without the keys that tell whose a letter is.
+func TestDLQDoesNothingUnaudited(t *testing.T) {
+	p := newSorter(t)
+	t.Setenv("REFERRAL_ARCHIVE_DIR", t.TempDir())
+	p.genuine(t, "k")
+	replay, discard := []string{"dlq", "replay", "--yes", "--reason", "x"}, []string{"dlq", "discard", "--max", "1", "--yes", "--reason", "x"}
+	for name, test := range map[string]struct {
+		variable, value string
+		args            []string
+		status          int
+		error           string
+	}{
+		"replay without a store":      {"DATABASE_URL", "", replay, exitUsage, "DATABASE_URL must be set"},
+		"replay with the store down":  {"DATABASE_URL", "postgres://nobody@127.0.0.1:1/x", replay, exitFailed, "the store is unavailable"},
+		"discard without a store":     {"DATABASE_URL", "", discard, exitUsage, "DATABASE_URL must be set"},
+		"discard with the store down": {"DATABASE_URL", "postgres://nobody@127.0.0.1:1/x", discard, exitFailed, "the store is unavailable"},
+		"discard without the keys":    {"REFERRAL_KD", "", discard, exitUsage, "REFERRAL_KD must be set"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Setenv(test.variable, test.value)
+			referralctl(t, "", test.args...).want(t, test.status, "", test.error)
+			if to, dead := p.count(t, p.to), p.count(t, p.dead); to != "0" || dead != "1" {
+				t.Errorf("got %s in the queue and %s dead letters, want none and 1", to, dead)
+			}
+		})
 	}
 }

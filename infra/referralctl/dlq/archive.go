@@ -59,11 +59,17 @@ func (q *Queue) Archive(ctx context.Context, f Filter, limit int, to Archive, ke
 	return err
 }
 
-// Discard archives letters and then deletes them. Kept is told of each that has been archived and is to go.
-func (q *Queue) Discard(ctx context.Context, f Filter, limit int, to Archive, kept func(Archived)) error {
+// Discard archives letters, has end settle what they are of, and then deletes them. Kept is told of each that has been
+// archived and is to go.
+func (q *Queue) Discard(ctx context.Context, f Filter, limit int, to Archive, end func(context.Context, *Letter) error, kept func(Archived)) error {
 	_, err := q.scan(ctx, f, limit, func(ctx context.Context, s *scan, letters []*Letter) error {
 		if err := to.keep(ctx, letters, kept); err != nil {
 			return err
+		}
+		for _, l := range letters {
+			if err := end(ctx, l); err != nil {
+				return fmt.Errorf("settle %s: %w", l.ID(), err)
+			}
 		}
 		return s.delete(ctx, letters)
 	})

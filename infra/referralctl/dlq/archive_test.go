@@ -98,7 +98,7 @@ func TestArchive(t *testing.T) {
 	p.want(t, p.dead.URL, 5)
 }
 
-// TestDiscardKeepsWhatIsNotArchived.
+// TestDiscardKeepsWhatIsNotArchived, or whose submission is not settled.
 func TestDiscardKeepsWhatIsNotArchived(t *testing.T) {
 	t.Parallel()
 	client, _ := serve(t)
@@ -107,22 +107,30 @@ func TestDiscardKeepsWhatIsNotArchived(t *testing.T) {
 	claimed := envelope(orgB, 9, time.Now())
 	claimed.CheckIn()
 	p.put(t, encode(t, claimed), orgB, nil)
+	ended := 0
+	end := func(context.Context, *dlq.Letter) error { ended++; return nil }
 	none := func(a dlq.Archived) { t.Errorf("%s is said to be archived", a.ID) }
 	damaging := newMemory()
 	damaging.damage = true
-	if err := p.dead.Discard(t.Context(), dlq.Filter{Org: orgA}, 0, dlq.Archive{Store: damaging}, none); err == nil || !strings.Contains(err.Error(), "something else") {
+	if err := p.dead.Discard(t.Context(), dlq.Filter{Org: orgA}, 0, dlq.Archive{Store: damaging}, end, none); err == nil || !strings.Contains(err.Error(), "something else") {
 		t.Errorf("got error %v, want that the archive is damaged", err)
 	}
-	if err := p.dead.Discard(t.Context(), dlq.Filter{Org: orgB}, 0, dlq.Archive{Store: newMemory()}, none); err == nil || !strings.Contains(err.Error(), "REFERRAL_BLOB_DIR") {
+	if err := p.dead.Discard(t.Context(), dlq.Filter{Org: orgB}, 0, dlq.Archive{Store: newMemory()}, end, none); err == nil || !strings.Contains(err.Error(), "REFERRAL_BLOB_DIR") {
 		t.Errorf("got error %v, want that the claimed body is nowhere to be found", err)
 	}
 	failing := errors.New("no room")
-	if err := p.dead.Discard(t.Context(), dlq.Filter{}, 0, dlq.Archive{Store: full{failing}, Claims: newMemory()}, none); !errors.Is(err, failing) {
+	if err := p.dead.Discard(t.Context(), dlq.Filter{}, 0, dlq.Archive{Store: full{failing}, Claims: newMemory()}, end, none); !errors.Is(err, failing) {
 		t.Errorf("got error %v, want %v", err, failing)
 	}
 	discarded := 0
-	if err := p.dead.Discard(t.Context(), dlq.Filter{Class: "bug"}, 0, dlq.Archive{Store: newMemory()}, func(dlq.Archived) { discarded++ }); err != nil || discarded != 2 {
-		t.Errorf("got %d discarded, error %v; want 2", discarded, err)
+	count := func(dlq.Archived) { discarded++ }
+	down := func(context.Context, *dlq.Letter) error { return failing }
+	if err := p.dead.Discard(t.Context(), dlq.Filter{Class: "bug"}, 0, dlq.Archive{Store: newMemory()}, down, count); !errors.Is(err, failing) {
+		t.Errorf("got error %v, want %v", err, failing)
+	}
+	discarded = 0
+	if err := p.dead.Discard(t.Context(), dlq.Filter{Class: "bug"}, 0, dlq.Archive{Store: newMemory()}, end, count); err != nil || discarded != 2 || ended != 2 {
+		t.Errorf("got %d discarded, %d ended, error %v; want 2", discarded, ended, err)
 	}
 	p.want(t, p.dead.URL, 3)
 }

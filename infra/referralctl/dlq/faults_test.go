@@ -98,7 +98,12 @@ func TestNothingIsLostWhateverCallGoesWrong(t *testing.T) {
 			return err
 		}},
 		{"discard", []string{"ReceiveMessage", "DeleteMessageBatch", "ChangeMessageVisibilityBatch"}, func(ctx context.Context, tr *trial) error {
-			return tr.post.dead.Discard(ctx, dlq.Filter{}, 0, dlq.Archive{Store: store}, func(a dlq.Archived) { tr.archived[a.ID] = true })
+			return tr.post.dead.Discard(ctx, dlq.Filter{}, 0, dlq.Archive{Store: store}, func(_ context.Context, l *dlq.Letter) error {
+				if !tr.archived[l.ID()] {
+					return errors.New("it is ended before it is archived")
+				}
+				return nil
+			}, func(a dlq.Archived) { tr.archived[a.ID] = true })
 		}},
 	} {
 		for _, call := range c.calls {
