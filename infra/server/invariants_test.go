@@ -26,7 +26,8 @@ var broken = map[string]string{
 		where not exists (select from submission s where s.org = r.org and s.d = r.d and s.state = 'completed')`,
 	"a referral with a part missing": `
 		select encode(s.d, 'hex') from submission s
-		where s.state = 'completed' and cardinality(s.resources) <> (select count(*) from resource r where r.org = s.org and r.d = s.d)`,
+		left join (select r.org, r.d, count(*) as n from resource r group by r.org, r.d) r on r.org = s.org and r.d = s.d
+		where s.state = 'completed' and cardinality(s.resources) is distinct from r.n`,
 	"a reference that leads nowhere": `
 		select r.type || '/' || r.id || ' ' || m.target[1]
 		from resource r cross join regexp_matches(r.content, '"reference":"[A-Za-z]+/([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})"', 'g') m(target)
@@ -34,7 +35,7 @@ var broken = map[string]string{
 	"a resource that no list and no search leads to": `
 		select r.type || '/' || r.id from resource r where not exists (select from idx i where i.vid = r.vid >> 10 << 10)`,
 	"a settled submission that is in no list": `
-		select encode(s.d, 'hex') from submission s where not exists (select from listing l where l.org = s.org and l.d = s.d)`,
+		select encode(s.d, 'hex') from submission s where not exists (select from listing l where l.org = s.org and l.settled_at = s.settled_at and l.d = s.d)`,
 }
 
 // checkInvariants holds all of broken, and that every body is kept as it was received.
