@@ -13,6 +13,8 @@ import (
 
 type auditCommand struct {
 	Accesses accessesCommand `cmd:"" help:"List who was shown a patient's data: when, by which request, and what of it."`
+	Seal     sealCommand     `cmd:"" help:"Sign what was recorded, so that a change shows."`
+	Verify   verifyCommand   `cmd:"" help:"Tell whether all is as it was sealed."`
 }
 
 type accessesCommand struct {

@@ -32,7 +32,7 @@ type commands struct {
 	Queue      queueCommand      `cmd:"" help:"Tell how many messages wait in the queue and in its dead-letter queue, and for how long."`
 	DLQ        dlqCommand        `cmd:"" name:"dlq" help:"Look at dead letters, send them again, archive and discard them."`
 	Generate   generateCommand   `cmd:"" help:"Make synthetic Australian referrals."`
-	Audit      auditCommand      `cmd:"" help:"Ask the audit: who was shown what."`
+	Audit      auditCommand      `cmd:"" help:"Ask the audit who was shown what, seal it, and check its seals."`
 	Clients    clientsCommand    `cmd:"" help:"Edit the client registry: who may call, by which keys and certificates."`
 	Certs      certsCommand      `cmd:"" help:"Make a development CA, and certificates of a server and of clients, NASH-like ones among them."`
 	Env        envCommand        `cmd:"" help:"Print the variables with which other programs use the stack that make run started."`
