@@ -4,7 +4,6 @@ import (
 	"context"
 	"flag"
 	"fmt"
-	"net/url"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -14,7 +13,6 @@ import (
 	"github.com/ausbizconsulting/referral-fhir-server/infra/pgproxy"
 	"github.com/ausbizconsulting/referral-fhir-server/processor"
 	"github.com/ausbizconsulting/referral-fhir-server/schemas"
-	"github.com/ausbizconsulting/referral-fhir-server/shared/postgres"
 	"github.com/ausbizconsulting/referral-fhir-server/shared/queue"
 	"github.com/ausbizconsulting/referral-fhir-server/shared/referral"
 )
@@ -126,22 +124,12 @@ func TestSweep(t *testing.T) {
 // settleBroken settles m once by a processor of its own, whose connection to the store breaks.
 func (f *fixture) settleBroken(t *testing.T, m *queue.Message, breakIt func(*pgproxy.Proxy)) (referral.State, error) {
 	t.Helper()
-	u, err := url.Parse(f.url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	proxy, err := pgproxy.Start(u.Host)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = proxy.Close() }() // its connections may be cut already
+	proxy, db := f.proxied(t)
+	defer func() {
+		db.Close()
+		_ = proxy.Close() // its connections may be cut already
+	}()
 	breakIt(proxy)
-	u.Host = proxy.Address()
-	db, err := postgres.Open(postgres.Config{URL: u.String(), Role: postgres.RoleProcessor, MaxConns: 1})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer db.Close()
 	p := processor.New(processor.Config{Store: db, Keys: f.keys, Schemas: schemas.New(schemas.Config{}), ItemTimeout: time.Minute})
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()

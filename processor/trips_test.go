@@ -14,6 +14,18 @@ import (
 // behindProxy reaches f's store through a proxy.
 func (f *fixture) behindProxy(t *testing.T) *pgproxy.Proxy {
 	t.Helper()
+	proxy, db := f.proxied(t)
+	t.Cleanup(func() {
+		db.Close()
+		_ = proxy.Close() // its connections may be cut already
+	})
+	f.Store = db
+	return proxy
+}
+
+// proxied returns a proxy before f's store, and the store through it.
+func (f *fixture) proxied(t *testing.T) (*pgproxy.Proxy, *postgres.DB) {
+	t.Helper()
 	u, err := url.Parse(f.url)
 	if err != nil {
 		t.Fatal(err)
@@ -22,15 +34,12 @@ func (f *fixture) behindProxy(t *testing.T) *pgproxy.Proxy {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = proxy.Close() }) // its connections may be cut already
 	u.Host = proxy.Address()
 	db, err := postgres.Open(postgres.Config{URL: u.String(), Role: postgres.RoleProcessor, MaxConns: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(db.Close)
-	f.Store = db
-	return proxy
+	return proxy, db
 }
 
 // TestRoundTrips: what a settlement asks of PostgreSQL, however many entries it has.

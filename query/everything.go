@@ -2,7 +2,6 @@ package query
 
 import (
 	"context"
-	"encoding/json"
 	"net/http"
 	"net/url"
 	"slices"
@@ -18,25 +17,6 @@ import (
 // everythingOf is the route of $everything for a type.
 func everythingOf(method, resourceType string) string {
 	return method + " /fhir/" + resourceType + "/{id}/$everything"
-}
-
-// everythingBundle is a Bundle of type searchset.
-type everythingBundle struct {
-	ResourceType string            `json:"resourceType"`
-	Type         string            `json:"type"`
-	Total        int               `json:"total"`
-	Link         []bundleLink      `json:"link"`
-	Entry        []everythingEntry `json:"entry,omitempty"`
-}
-
-type everythingEntry struct {
-	FullURL  string           `json:"fullUrl"`
-	Resource json.RawMessage  `json:"resource"`
-	Search   everythingSearch `json:"search"`
-}
-
-type everythingSearch struct {
-	Mode string `json:"mode"`
 }
 
 // everything returns the handler of $everything: of a Patient (FHIR R4 patient-operation-everything.html) all that the
@@ -72,8 +52,8 @@ func (s *Server) everything(resourceType string) fhirhttp.Handler {
 		if err != nil {
 			return storeError(err)
 		}
-		b := everythingBundle{
-			ResourceType: "Bundle", Type: "searchset", Total: found.Total,
+		b := searchset{
+			ResourceType: "Bundle", Type: "searchset", Total: &found.Total,
 			Link: []bundleLink{{"self", pageURL(address, q.understood, "")}},
 		}
 		if n := len(found.Found); found.More && n > 0 && !q.shape.counts() {
@@ -87,14 +67,15 @@ func (s *Server) everything(resourceType string) fhirhttp.Handler {
 			if q.shape.counts() {
 				break
 			}
-			entry := everythingEntry{FullURL: s.BaseURL.JoinPath("fhir", v.Type, v.ID).String(), Search: everythingSearch{"include"}}
+			mode := "include"
 			if found.Direct[i] {
-				entry.Search.Mode = "match"
+				mode = "match"
 			}
-			if entry.Resource, err = q.shape.resource(v); err != nil {
+			resource, err := q.shape.resource(v)
+			if err != nil {
 				return err
 			}
-			b.Entry = append(b.Entry, entry)
+			b.Entry = append(b.Entry, searchsetEntry{s.BaseURL.JoinPath("fhir", v.Type, v.ID).String(), resource, searchsetEntryMatch{mode}})
 		}
 		body, err := encode(b)
 		if err == nil {
