@@ -17,6 +17,7 @@ help: ## show this list
 # make run LAMBDA=1 runs the functions as bootstraps, as Lambda does.
 LAMBDA_FLAGS := -tags lambda.norpc -trimpath -ldflags '-s -w'
 LAMBDA_ARCH ?= arm64
+FUNCTIONS := ingest processor query
 
 # make run TLS=1 asks callers for a certificate and an API key, with certificates of a development CA.
 ifdef TLS
@@ -51,7 +52,7 @@ env: ## print the variables with which another process uses the running stack
 
 .PHONY: lambda
 lambda: ## build build/{ingest,processor,query}/bootstrap for Lambda (linux, LAMBDA_ARCH=arm64)
-	for f in ingest processor query; do \
+	for f in $(FUNCTIONS); do \
 		GOOS=linux GOARCH=$(LAMBDA_ARCH) CGO_ENABLED=0 $(GO) build $(LAMBDA_FLAGS) -o $(BIN)/$$f/bootstrap ./$$f/lambda || exit 1; \
 	done
 
@@ -79,7 +80,7 @@ deps: ## install what is missing: PostgreSQL, by apt as root, else by npm
 
 .PHONY: test-npm
 test-npm: deps ## test with clients and a validator of others, from npm (needs Node.js 20 and npm)
-	$(GO) test -count=1 -tags npm -run '^TestNPM$$' ./infra/localsqs ./infra/conformance
+	$(GO) test -count=1 -tags npm -run '^TestNPM$$' ./infra/localsqs ./infra/conformance ./infra/aws
 
 .PHONY: schemas
 schemas: ## compile schemas/r4 and schemas/profiles anew: make schemas PACKAGES='folder or .tgz …'
@@ -91,9 +92,13 @@ invalid: ## make testdata/invalid anew, after the tables have changed
 	$(GO) run ./schemas/corpus
 
 .PHONY: chaos
-chaos: deps ## break each message to PostgreSQL in four ways, and kill server and PostgreSQL 40 times under 20,000 submissions, about ten minutes
-	$(GO) test ./processor -count=1 -run '^TestSweep$$' -sweep 1 -v -timeout 20m
+chaos: deps ## break each message to PostgreSQL in four ways, fail with each SQLSTATE, and kill server and PostgreSQL 40 times under 20,000 submissions, about ten minutes
+	$(GO) test ./processor -count=1 -run '^(TestSweep|TestEverySQLStateInTheMiddle)$$' -sweep 1 -v -timeout 20m
 	$(GO) test ./infra/server -count=1 -run '^(TestKillLoses|TestInvariants)' -kills $(or $(KILLS),40) -each $(or $(EACH),500) -v -timeout 30m
+
+.PHONY: soak
+soak: deps ## break a server under load at random for DURATION (1h): kills, pauses, locks, outages; SEED repeats a run
+	$(GO) test ./infra/server -count=1 -run '^TestSoak$$' -soak $(or $(DURATION),1h) -seed $(or $(SEED),0) -v -timeout 0
 
 .PHONY: bench
 bench: deps ## measure the whole server on this machine, about a minute; results also in build/bench.json
