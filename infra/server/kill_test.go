@@ -65,9 +65,9 @@ func (l *ledger) send(t *testing.T, c client, stop <-chan struct{}) {
 	}
 }
 
-// underLoad lets four senders post to the server at c while kill is called as often as rounds says, each time when
-// another fifty are accepted.
-func underLoad(t *testing.T, c client, rounds int, kill func(round int)) *ledger {
+// underLoad lets four senders post to the server at c while harm is called once for every round that more wants, each time
+// when another fifty are accepted.
+func underLoad(t *testing.T, c client, more func(round int) bool, harm func(round int)) *ledger {
 	t.Helper()
 	l, stop := &ledger{}, make(chan struct{})
 	var senders sync.WaitGroup
@@ -76,36 +76,51 @@ func underLoad(t *testing.T, c client, rounds int, kill func(round int)) *ledger
 	}
 	defer senders.Wait()
 	defer close(stop)
-	for round := range rounds {
+	for round := 0; more(round); round++ {
 		want := l.count() + *pace
 		for deadline := time.Now().Add(time.Minute); l.count() < want; time.Sleep(5 * time.Millisecond) {
 			if time.Now().After(deadline) {
 				t.Fatalf("round %d: fewer than %d were accepted within a minute", round, *pace)
 			}
 		}
-		kill(round)
-		t.Logf("round %d: killed after %d accepted", round, want)
+		harm(round)
+		t.Logf("round %d: harmed after %d accepted", round, want)
 	}
 	return l
 }
 
-// TestKillLosesNothingAccepted kills the server and its PostgreSQL in turn with SIGKILL while senders post, and follows
-// every 202 to its end: all have settled, and nothing that was posted has settled twice.
+// times is for underLoad: so many rounds.
+func times(n int) func(round int) bool { return func(round int) bool { return round < n } }
+
+// TestKillLosesNothingAccepted kills the server and its PostgreSQL in turn with SIGKILL while senders post: whatever was
+// accepted has settled, and nothing that was posted has settled twice.
 func TestKillLosesNothingAccepted(t *testing.T) {
 	dir, addresses := t.TempDir(), ports(t)
 	c := launch(t, dir, addresses)
-	l := underLoad(t, c.client, *kills, func(round int) {
+	l := underLoad(t, c.client, times(*kills), func(round int) {
 		if round%2 == 1 {
 			killPostgres(t, dir)
 			c.await(t, "/health/ready")
 			return
 		}
-		if err := c.Process.Kill(); err != nil {
-			t.Fatal(err)
-		}
-		c.Wait()
+		c.kill(t)
 		c = launch(t, dir, addresses)
 	})
+	l.checkSettledOnce(t, c)
+}
+
+// kill ends the server as a power cut would, and returns when it is gone.
+func (c *child) kill(t *testing.T) {
+	t.Helper()
+	if err := c.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	c.Wait()
+}
+
+// checkSettledOnce follows every 202 to its end at the server c, and holds what is stored against what was posted.
+func (l *ledger) checkSettledOnce(t *testing.T, c *child) {
+	t.Helper()
 	for _, url := range l.accepted {
 		if got := c.follow(t, url, 90*time.Second).Entry[0].Response.Status; !strings.HasPrefix(got, "200") {
 			t.Errorf("%s ended with %s, want 200", url, got)
@@ -113,7 +128,7 @@ func TestKillLosesNothingAccepted(t *testing.T) {
 	}
 	// What was posted without an answer may have settled, too; nothing twice.
 	var settled, patients, distinct int
-	store := connect(t, dir, "referral", `set statement_timeout = '1min'`)
+	store := connect(t, c.dir, "referral", `set statement_timeout = '1min'`)
 	if err := store.QueryRow(t.Context(), `select (select count(*) from submission), count(*),
 			count(distinct substring(content from '"language":"(en-\d+)"')) from resource where type = 'Patient'`).
 		Scan(&settled, &patients, &distinct); err != nil {
@@ -124,7 +139,7 @@ func TestKillLosesNothingAccepted(t *testing.T) {
 			settled, patients, distinct, len(l.accepted), l.posted)
 	}
 	checkInvariants(t, store)
-	t.Logf("%d kills: %d posted, %d accepted, %d settled", *kills, l.posted, len(l.accepted), settled)
+	t.Logf("%d posted, %d accepted, %d settled", l.posted, len(l.accepted), settled)
 }
 
 // TestKillLosesWithoutFlush is the control of the test above: a PostgreSQL that answers before a commit is on disk loses
@@ -139,7 +154,7 @@ func TestKillLosesWithoutFlush(t *testing.T) {
 	killPostgres(t, dir) // the next one obeys
 	c.await(t, "/health/ready")
 	for range 10 {
-		l := underLoad(t, c.client, 1, func(int) { killPostgres(t, dir) })
+		l := underLoad(t, c.client, times(1), func(int) { killPostgres(t, dir) })
 		c.await(t, "/health/ready")
 		queue, waiting := connect(t, dir, "queue", `set statement_timeout = '1min'`), -1
 		for deadline := time.Now().Add(time.Minute); waiting != 0; time.Sleep(20 * time.Millisecond) {

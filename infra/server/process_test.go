@@ -208,6 +208,20 @@ func TestStopWaitsForNobody(t *testing.T) {
 // connect opens a connection to a database of the server on dir and runs sql there.
 func connect(t *testing.T, dir, database, sql string) *pgx.Conn {
 	t.Helper()
+	conn, err := pgx.ConnectConfig(t.Context(), configOf(t, dir, database))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close(context.WithoutCancel(t.Context())) })
+	if _, err := conn.Exec(t.Context(), sql); err != nil {
+		t.Fatal(err)
+	}
+	return conn
+}
+
+// configOf is how to connect to a database of the server on dir.
+func configOf(t *testing.T, dir, database string) *pgx.ConnConfig {
+	t.Helper()
 	content, err := os.ReadFile(filepath.Join(dir, "env"))
 	if err != nil {
 		t.Fatal(err)
@@ -219,15 +233,7 @@ func connect(t *testing.T, dir, database, sql string) *pgx.Conn {
 		t.Fatal(err)
 	}
 	config.Database = database
-	conn, err := pgx.ConnectConfig(t.Context(), config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { conn.Close(context.WithoutCancel(t.Context())) })
-	if _, err := conn.Exec(t.Context(), sql); err != nil {
-		t.Fatal(err)
-	}
-	return conn
+	return config
 }
 
 // usersOf returns the processes, other than this one, whose command line or working directory names dir.

@@ -11,7 +11,27 @@ import (
 
 // TestSecurityNamesTests: what SECURITY.md says is shown by a test that is there, and every item of the lists has its row.
 func TestSecurityNamesTests(t *testing.T) {
-	text, err := os.ReadFile("../../SECURITY.md")
+	var rows []string
+	for i := range 17 {
+		rows = append(rows, fmt.Sprintf("API%d", min(i+1, 10)), fmt.Sprintf("V%d", i+1))
+	}
+	checkNamesTests(t, "SECURITY.md", rows)
+}
+
+// TestEvidenceNamesTests: every fault of the matrix in EVIDENCE.md has its row, with tests that are there or why it has none.
+func TestEvidenceNamesTests(t *testing.T) {
+	var rows []string
+	for i := range 66 {
+		rows = append(rows, fmt.Sprintf("F%02d", i+1))
+	}
+	checkNamesTests(t, "EVIDENCE.md", rows)
+}
+
+// checkNamesTests: the tests that file names are there, and each of rows is in one of its tables, with tests or "none: " and
+// the reason.
+func checkNamesTests(t *testing.T, file string, rows []string) {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join("../..", file))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -22,15 +42,13 @@ func TestSecurityNamesTests(t *testing.T) {
 			readTests(t, folder, known)
 		}
 		if !known[folder+"."+test] {
-			t.Errorf("SECURITY.md names %s, which %s does not have", test, folder)
+			t.Errorf("%s names %s, which %s does not have", file, test, folder)
 		}
 	}
-	for i := range 17 {
-		for _, row := range []string{fmt.Sprintf("| API%d ", min(i+1, 10)), fmt.Sprintf("| V%d ", i+1)} {
-			_, cells, found := strings.Cut(string(text), "\n"+row)
-			if cells, _, _ = strings.Cut(cells, "\n"); !found || !strings.Contains(cells, "| `") && !strings.Contains(cells, "| none: ") {
-				t.Errorf("SECURITY.md lacks the row%s or its tests", row)
-			}
+	for _, row := range rows {
+		_, cells, found := strings.Cut(string(text), "\n| "+row+" ")
+		if cells, _, _ = strings.Cut(cells, "\n"); !found || !strings.Contains(cells, "| `") && !strings.Contains(cells, "| none: ") {
+			t.Errorf("%s lacks the row %s or its tests", file, row)
 		}
 	}
 }
