@@ -77,7 +77,7 @@ var common = []Param{
 // combined has pairs of a reference and a code that are asked for together, where many resources share either: they have
 // keys of their own.
 var combined = map[string][][2]string{
-	"Task": {{"owner", "status"}, {"patient", "status"}, {"requester", "status"}},
+	"Task": {{"owner", "status"}},
 }
 
 // params has every resource type of R4, with its parameters of FHIR R4 searchparameter-registry.html as far as they
