@@ -83,6 +83,7 @@ func (s *Server) submitBundle(w *fhirhttp.Response, r *http.Request, prefer fhir
 		Type: strings.Clone(bundle.Type), body: body, warnings: warnings,
 		Request: referral.Request{
 			Org: p.Org, KeyKind: kind, Key: strings.Clone(key), Method: http.MethodPost, URL: "/fhir", ContentType: mediaType,
+			Fill: p.Allow(principal.Fill) == nil && s.fillsTasks(bundle),
 		},
 	})
 }

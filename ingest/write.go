@@ -11,6 +11,7 @@ import (
 	"github.com/ausbizconsulting/referral-fhir-server/shared/fhir"
 	"github.com/ausbizconsulting/referral-fhir-server/shared/fhir/patch"
 	"github.com/ausbizconsulting/referral-fhir-server/shared/fhirhttp"
+	"github.com/ausbizconsulting/referral-fhir-server/shared/principal"
 	"github.com/ausbizconsulting/referral-fhir-server/shared/referral"
 	"github.com/ausbizconsulting/referral-fhir-server/shared/search"
 )
@@ -37,6 +38,7 @@ func (s *Server) write(w *fhirhttp.Response, r *http.Request) error {
 	}
 	a := acceptance{Type: interactions[r.Method], Request: referral.Request{
 		Org: p.Org, KeyKind: referral.KeyHeader, Key: key, Method: r.Method, URL: urlOf(target),
+		Fill: p.Allow(principal.Fill) == nil && fillsTask(r.Method, target),
 	}}
 	if a.Request.Conditions, err = s.conditions(r, target); err != nil {
 		return err

@@ -60,6 +60,9 @@ func (t *transaction) complete(ctx context.Context) error {
 		delete(readers, w.id)
 	}
 	s.Shares = t.shares(readers)
+	if s.Claims, err = t.claims(); err != nil {
+		return err
+	}
 	slices.Sort(s.Readers)
 	s.Readers = slices.Compact(s.Readers)
 	if len(s.RepeatedKeys) > 0 {
@@ -97,6 +100,8 @@ func (t *transaction) address(i int) (err error) {
 // owner returns the organisation that may update a Task beside its sender, or "". addressees are those of the Task.
 func (t *transaction) owner(s *state, addressees []string) string {
 	switch {
+	case t.isOpen(s):
+		return t.settlement.Org
 	case t.isOwned(s):
 		return s.stored.Owner
 	case len(addressees) == 1:
@@ -176,6 +181,9 @@ func (t *transaction) checkReferences(i int, resource *fhir.Value) error {
 		return nil
 	}
 	for _, element := range needed[resource.ResourceType()] {
+		if element != "owner" && t.isOpen(t.writes[i]) {
+			continue // kept as its sender wrote it, who reads what it leads to
+		}
 		v := resource.Get(element)
 		references := []*fhir.Value{v}
 		if v.Kind() == fhir.Array {

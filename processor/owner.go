@@ -1,6 +1,7 @@
 package processor
 
 import (
+	"net/http"
 	"reflect"
 	"regexp"
 	"slices"
@@ -22,6 +23,9 @@ var terms = []string{
 	"identifier", "groupIdentifier", "basedOn", "partOf", "intent", "code", "focus", "for", "encounter", "requester", "owner", "contained",
 }
 
+// ended are what FHIR R4 valueset-task-status.html has for a Task of which nothing more comes.
+var ended = []string{"cancelled", "completed", "entered-in-error", "failed", "rejected"}
+
 // keepsTerms holds that an update by the owner of another's Task leaves its terms alone, and adds nothing that leads to
 // what is not the owner's own: the sender's next update would share it with all who read the Task.
 func (t *transaction) keepsTerms(i int, s *state, after *fhir.Value) error {
@@ -32,7 +36,13 @@ func (t *transaction) keepsTerms(i int, s *state, after *fhir.Value) error {
 	if err != nil {
 		return err
 	}
+	if t.isOpen(s) && slices.Contains(ended, before.Get("status").Text()) {
+		return refusal(http.StatusConflict, "task-ended", "The Task has ended: nobody takes it up any more")
+	}
 	for _, name := range terms {
+		if name == "owner" && t.isOpen(s) {
+			continue
+		}
 		if !reflect.DeepEqual(t.localized(before.Get(name)), t.localized(after.Get(name))) {
 			return fhir.NewError(fhir.CodeForbidden, t.expression(i, "resource", name),
 				"The owner of a Task updates how it stands: what was asked of whom is its sender's to change")

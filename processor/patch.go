@@ -16,7 +16,7 @@ func (t *transaction) patch(i int, r *request) error {
 	case err != nil:
 		return err
 	case s == nil:
-		return nothingHere()
+		return t.missed(r, nothingHere())
 	case !s.live:
 		return fhir.NewError(fhir.CodeDeleted, "", "The resource is deleted")
 	}
@@ -27,11 +27,14 @@ func (t *transaction) patch(i int, r *request) error {
 	if err != nil {
 		return err
 	}
+	t.bundle.Entries[i].Resource = changed
+	if t.isOpen(s) && !t.takes(i) {
+		return nothingHere()
+	}
 	if err := t.keepsTerms(i, s, changed); err != nil {
 		return err
 	}
 	t.write(i, s, changed)
-	t.bundle.Entries[i].Resource = changed
 	t.places[i] = placeOf{state: s, answer: t.answer(http.StatusOK, s)}
 	return nil
 }

@@ -31,11 +31,12 @@ type plan struct {
 	references  map[string]int // conditional reference → condition
 	sought      int            // alternatives of all conditions and searches
 	versions    []string
+	fill        bool // it may make the sender the owner of Tasks that have none
 }
 
 // read makes the plan of a message. An *fhir.Error rejects it.
 func (p *Processor) read(ctx context.Context, m *queue.Message, s *settlement, body []byte) (*plan, error) {
-	plan := &plan{processor: p, keys: p.Keys, settlement: s, conditionOf: map[int]int{}, references: map[string]int{}}
+	plan := &plan{processor: p, keys: p.Keys, settlement: s, conditionOf: map[int]int{}, references: map[string]int{}, fill: m.Request.Fill}
 	var document *fhir.Value
 	var err error
 	if len(body) > 0 && m.Request.Method != http.MethodPatch {
@@ -196,6 +197,9 @@ func (p *plan) lookup() (l postgres.Lookup, ok bool) {
 			l.Types = append(l.Types, r.resourceType())
 			if err == nil {
 				l.Write = append(l.Write, id)
+			}
+			if err == nil && p.fill && r.target.Type == "Task" && r.method != http.MethodDelete {
+				l.Claim = append(l.Claim, id)
 			}
 		}
 		l.Refer = p.referred(l.Refer, i, r)

@@ -221,7 +221,7 @@ type settlement struct {
 // begin takes back what an earlier look at the store has led to.
 func (s *settlement) begin() {
 	s.State, s.Outcome, s.Answers = referral.Completed, "", nil
-	s.Resources, s.Readers, s.Shares = nil, nil, nil
+	s.Resources, s.Readers, s.Shares, s.Claims = nil, nil, nil, nil
 	s.RepeatedKeys, s.Repeated = nil, ""
 	s.Request, s.Patient, s.Service, s.Priority, s.Authored = "", "", "", "", ""
 }

@@ -33,6 +33,9 @@ func (t *transaction) readers(addressees [][]string) (map[referral.UUID][]string
 				return nil, err
 			}
 			starts[s.stored.Org] = append(starts[s.stored.Org], added...)
+			if t.isOpen(s) {
+				readers[s.id] = append(readers[s.id], t.settlement.Org)
+			}
 			continue
 		}
 		if s.live {

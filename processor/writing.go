@@ -122,6 +122,9 @@ func (t *transaction) update(i int, r *request) error {
 		return err
 	}
 	if s == nil && r.condition == nil {
+		return t.missed(r, notHere())
+	}
+	if t.isOpen(s) && !t.takes(i) {
 		return notHere()
 	}
 	if r.condition != nil {

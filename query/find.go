@@ -125,7 +125,7 @@ func (q query) storeSearch(bytes int) postgres.Search {
 	plan := search.MakePlan(q.resourceType, q.criteria)
 	p := postgres.Search{
 		Type: q.resourceType, IDs: q.ids, Lead: plan.Lead, Checks: plan.Checks, Before: math.MaxInt64, Bytes: bytes,
-		Forward: q.forward(), Settled: q.follows || q.forward(),
+		Forward: q.forward(), Settled: q.follows || q.forward(), Fill: q.fill,
 	}
 	if q.byID {
 		p.Lead, p.Checks = nil, nil // the ids lead, and the content is looked at

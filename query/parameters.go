@@ -28,6 +28,7 @@ type query struct {
 	follows      bool // _lastUpdated was given: nothing may appear later among what was found
 	sorts        []sorting
 	includes     []include
+	fill         int64      // key of the group whose Tasks without an owner are found, too; 0: none
 	page         string     // token of a next link, or empty
 	understood   url.Values // of the parameters above, without page
 }

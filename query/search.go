@@ -54,6 +54,7 @@ func (s *Server) searchFor(w *fhirhttp.Response, r *http.Request, values url.Val
 		return err
 	}
 	maps.Copy(q.understood, form)
+	q.fill = q.fills(w.Principal)
 	place, err := s.place(w.Principal.Org, q)
 	if err != nil {
 		return err

@@ -113,6 +113,9 @@ var bodies = map[string]string{
 	"patient": `{"resourceType":"Patient","active":true}`,
 	"task":    `{"resourceType":"Task","status":"draft","intent":"order"}`,
 	"patch":   `[{"op":"add","path":"/language","value":"en-AU"}]`,
+	"takeb":   `[{"op":"add","path":"/owner","value":{"identifier":{"system":"http://ns.electronichealth.net.au/id/hi/hpio/1.0","value":"` + orgB + `"}}}]`,
+	"takec":   `[{"op":"add","path":"/owner","value":{"identifier":{"system":"http://ns.electronichealth.net.au/id/hi/hpio/1.0","value":"` + orgC + `"}}}]`,
+	"group":   `group-identifier=https://example.org/tenancy%7C{p.value}`,
 	"meet":    `{"resourceType":"Patient","identifier":[{"system":"https://example.org/tenancy","value":"meet"}]}`,
 	"refers":  `{"resourceType":"Basic","code":{"text":"refers"},"subject":{"reference":"Patient/{id}"}}`,
 	"identified": `{"resourceType":"Bundle","type":"collection","identifier":{"system":"https://example.org/tenancy","value":"meet"},"entry":[
@@ -143,7 +146,7 @@ const referralBundle = `{"resourceType":"Bundle","type":"transaction","entry":[
 	"supportingInfo":[{"reference":"urn:uuid:0f1de3a6-7b58-4c6a-9d1e-000000000005"}]}},
 {"fullUrl":"urn:uuid:0f1de3a6-7b58-4c6a-9d1e-000000000004","request":{"method":"POST","url":"Task"},"resource":
 	{"resourceType":"Task","identifier":[{"system":"https://example.org/tenancy","value":"{value}"}],"status":"requested","intent":"order",
-	"description":"synthetic-?","focus":{"reference":"urn:uuid:0f1de3a6-7b58-4c6a-9d1e-000000000003"},
+	"groupIdentifier":{"system":"https://example.org/tenancy","value":"{value}"},"description":"synthetic-?","focus":{"reference":"urn:uuid:0f1de3a6-7b58-4c6a-9d1e-000000000003"},
 	"owner":{"reference":"urn:uuid:0f1de3a6-7b58-4c6a-9d1e-000000000002"},
 	"for":{"reference":"urn:uuid:0f1de3a6-7b58-4c6a-9d1e-000000000001"}}},
 {"fullUrl":"urn:uuid:0f1de3a6-7b58-4c6a-9d1e-000000000005","request":{"method":"POST","url":"DocumentReference"},"resource":

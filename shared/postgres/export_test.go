@@ -13,7 +13,7 @@ import (
 // Reduce makes of an error of the driver one of the package.
 var Reduce = reduce
 
-// The statements of Read, Submission, Versions, History, Standing, Original, Writes and Everything; SQL is that of Search.
+// The statements of Read, Submission, Versions, History, Standing, Original, Writes, Everything and of claims; SQL is that of Search.
 const (
 	ReadSQL          = readSQL
 	SubmissionSQL    = submissionSQL
@@ -24,6 +24,10 @@ const (
 	OriginalSQL      = originalSQL
 	WritesSQL        = writesSQL
 	EverythingSQL    = everythingSQL
+	HoldOpenSQL      = holdOpenSQL
+	OpenSQL          = openSQL
+	TakenSQL         = takenSQL
+	SharedSQL        = sharedSQL
 )
 
 func (s Search) SQL(org string) (string, []any) { return s.sql(org) }
@@ -34,6 +38,7 @@ func (l List) PageSQL(org string) (string, []any)  { return l.pageSQL(org) }
 
 // WithoutTenantRule is query without what it says of organisations itself: row-level security is left.
 func WithoutTenantRule(query string) string {
+	query = strings.ReplaceAll(query, isOpen, "true")
 	query = strings.ReplaceAll(query, mayRead, "($1::text is not null)")
 	query = strings.ReplaceAll(query, "where "+mayList, "where $1::text is not null")
 	return strings.ReplaceAll(query, maySee, "($1::text is not null)")
@@ -52,6 +57,18 @@ func (db *DB) As(ctx context.Context, org, query string, args []any) (seen int, 
 		}
 		return nil
 	})
+	return seen, err
+}
+
+// FillByPolicy is As with the statement of s, without what that says of organisations, and with its group.
+func (db *DB) FillByPolicy(ctx context.Context, org string, s Search) (seen int, err error) {
+	query, args := s.sql(org)
+	err = db.run(ctx, statement{org, fillSQL, []any{s.Fill}, nil}, statement{org, WithoutTenantRule(query), args, func(rows pgx.Rows) error {
+		for rows.Next() {
+			seen++
+		}
+		return nil
+	}})
 	return seen, err
 }
 

@@ -83,8 +83,8 @@ func (f *Found) isHeld() bool {
 	return true
 }
 
-// keep locks what was read of the organisation's own, and tells whether all of it is still as it was.
-func (f *Found) keep(org string, unchanged *bool) statement {
+// keep locks what was read of the organisation's own, and tells whether some of it is not as it was any more.
+func (f *Found) keep(org string, changed *bool) statement {
 	var ids [][16]byte
 	var vids []int64
 	for id, r := range f.Reached {
@@ -94,7 +94,7 @@ func (f *Found) keep(org string, unchanged *bool) statement {
 	}
 	return statement{org, keepSQL, []any{org, ids, vids}, func(rows pgx.Rows) error {
 		kept, err := pgx.CollectExactlyOneRow(rows, pgx.RowTo[int])
-		*unchanged = kept == len(ids)
+		*changed = *changed || kept != len(ids)
 		return err
 	}}
 }

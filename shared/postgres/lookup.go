@@ -20,6 +20,9 @@ type Lookup struct {
 	// both are locked until the settlement ends, as far as they are the organisation's; of Write also Tasks that it owns.
 	Write      []referral.UUID
 	Conditions []LookupCondition
+	// Claim are Tasks of others that the organisation may become the owner of: of Write those that a caller with the scope
+	// fill updates. Those that are open are locked, too.
+	Claim []referral.UUID
 	// Refer are resources, the organisation's or addressed to it, that are referred to or read.
 	Refer []referral.UUID
 	// Searches find resources, the organisation's or addressed to it.
@@ -50,6 +53,8 @@ type Found struct {
 	Results [][]Version                // in step with Searches; likewise
 	History map[string]time.Time       // of Versions those that are there: last updated; zero: it is a deletion
 	TooMany bool                       // contents are missing
+	Taken   map[referral.UUID]bool     // those of Claim that others have become the owner of
+	Behind  map[string]*Found          // Reached by the senders of the open Tasks, by sender: what the Tasks lead to
 
 	held map[referral.UUID]bool // those of Own that are locked
 }
@@ -57,12 +62,13 @@ type Found struct {
 // Stored is a resource that the organisation may write.
 type Stored struct {
 	Version
-	Org        string // that sent it: another one's is a Task that the organisation owns
+	Org        string // that sent it: another one's is a Task that the organisation owns, or one that is open
 	Owner      string // of a Task, or empty
 	Readers    []string
 	AcceptedAt time.Time       // of the submission that wrote the version
 	Digest     referral.Digest // likewise; zero: of a release that did not keep it
 	Deleted    bool
+	Open       bool // a Task of Claim that nobody owns: the organisation may become its owner
 }
 
 // Referred is a resource as another one refers to it.
@@ -174,7 +180,8 @@ join history r on r.id = v.id and r.version = v.version and r.type = v.type and 
 // statements returns those that fill f with what l asks for.
 func (l Lookup) statements(org string, f *Found) []statement {
 	*f = Found{Own: map[referral.UUID]Stored{}, Reached: map[referral.UUID]Referred{}, History: map[string]time.Time{},
-		Matches: make([][]referral.UUID, len(l.Conditions)), Results: make([][]Version, len(l.Searches)), held: map[referral.UUID]bool{}}
+		Matches: make([][]referral.UUID, len(l.Conditions)), Results: make([][]Version, len(l.Searches)), held: map[referral.UUID]bool{},
+		Taken: map[referral.UUID]bool{}, Behind: map[string]*Found{}}
 	var statements []statement
 	add := func(query string, read func(pgx.Rows) error, args ...any) {
 		statements = append(statements, statement{org, query, append([]any{org}, args...), read})
@@ -192,7 +199,7 @@ func (l Lookup) statements(org string, f *Found) []statement {
 	if len(l.Versions) > 0 {
 		add(versionsSQL, f.readVersions(l.Versions), versionArgs(l.Versions)...)
 	}
-	return statements
+	return append(statements, l.opening(org, f)...)
 }
 
 func conditionArgs(conditions []LookupCondition) []any {

@@ -129,18 +129,23 @@ func (db *DB) revise(ctx context.Context, s *Settlement, l Lookup, decide func(*
 	if !found.isHeld() {
 		return false, errChanged()
 	}
+	if err := found.readBehind(ctx, conn, s.Org); err != nil {
+		return false, reduce("revise", err)
+	}
 	if err := decide(&found); err != nil {
 		return false, err
 	}
-	unchanged := false
-	write := []statement{found.keep(s.Org, &unchanged), {s.Org, underWaySQL, nil, nil}, {s.Org, reviseSQL, s.reviseArgs(), readSettled(&settled)}}
+	changed := false
+	write := append([]statement{found.keep(s.Org, &changed)}, found.keepBehind(s.Org, &changed)...)
+	write = append(write, statement{s.Org, underWaySQL, nil, nil}, statement{s.Org, reviseSQL, s.reviseArgs(), readSettled(&settled)})
+	write = append(write, s.share()...)
 	if s.Awaited {
 		write = append(write, s.notice())
 	}
 	if err := within(ctx, conn, s.Org, false, write...); err != nil || !settled {
 		return false, reduce("revise", err)
 	}
-	if !unchanged {
+	if changed {
 		return false, errChanged()
 	}
 	tag, err := conn.Exec(ctx, "commit")

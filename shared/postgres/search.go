@@ -24,8 +24,9 @@ type Search struct {
 	Forward bool                // oldest first
 	// Settled leaves out what is newer than any settlement under way: what appears later is newer than all that is found.
 	Settled bool
-	Count   int // of versions at most
-	Bytes   int // of their JSON text, about: the version that passes it is the last
+	Fill    int64 // key of a group: Tasks of it that have no owner are found whosever they are; 0: none are
+	Count   int   // of versions at most
+	Bytes   int   // of their JSON text, about: the version that passes it is the last
 }
 
 // FirstVID is the lowest that a version of a time, in ms since 1970, may have; it is at least 1.
@@ -41,6 +42,9 @@ func (db *DB) Search(ctx context.Context, org string, s Search) (found []Version
 	var statements []statement
 	if s.Settled {
 		statements = append(statements, statement{org, oldestSQL, nil, nil})
+	}
+	if s.Fill != 0 {
+		statements = append(statements, statement{org, fillSQL, []any{s.Fill}, nil})
 	}
 	err = db.run(ctx, append(statements, statement{org, query, args, func(rows pgx.Rows) error {
 		for rows.Next() {
@@ -150,6 +154,7 @@ func (s Search) sql(org string) (string, []any) {
 	if s.Settled {
 		query += beforeHorizon
 	}
+	query, args = s.filling(query, args)
 	direction := "desc"
 	if s.Forward {
 		direction = "asc"

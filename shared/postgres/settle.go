@@ -43,6 +43,7 @@ type Settlement struct {
 	Return       referral.Return
 	Awaited      bool       // whether to tell those who wait that it has settled
 	Shares       []Share    // of resources that others come to read through it; for Revise
+	Claims       []Claim    // of Tasks that the organisation becomes the owner of; for Revise
 	Resources    []Resource // in the order of the Bundle's entries; at most MaxResources
 	Content      []byte     // the body as received, compressed
 	Encoding     string

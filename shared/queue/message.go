@@ -95,9 +95,13 @@ func (m *Message) Content() ([]byte, error) {
 // Unpack returns what a zstd-compressed body was made of.
 func Unpack(packed []byte) ([]byte, error) { return decoder.DecodeAll(packed, nil) }
 
-// envelopeVersion is written; this and every earlier one is read. Golden files are in testdata/envelopes. Version 1
-// knew nothing but Bundles whose entries are created: a processor that knows no other would create what is to be updated.
-const envelopeVersion = 2
+// envelopeVersion is written, but for what needs fillVersion; these and every earlier one are read. Golden files are in
+// testdata/envelopes. Version 1 knew nothing but Bundles whose entries are created: a processor that knows no other would
+// create what is to be updated. To one that knows no more than version 2, what fills would look forged.
+const (
+	envelopeVersion = 2
+	fillVersion     = 3
+)
 
 type envelope struct {
 	Version     int       `json:"v"`
@@ -116,6 +120,7 @@ type envelope struct {
 	TraceParent string    `json:"traceParent,omitempty"`
 	Return      string    `json:"return,omitempty"`
 	Awaited     bool      `json:"awaited,omitempty"`
+	Fill        bool      `json:"fill,omitempty"`
 	SHA256      []byte    `json:"sha256"`
 	Encoding    string    `json:"encoding"`
 	Size        int       `json:"size"`
@@ -130,6 +135,10 @@ func (m *Message) Encode() (string, error) {
 		Type: m.Type, KeyKind: string(m.Request.KeyKind), Key: []byte(m.Request.Key), Method: m.Request.Method,
 		URL: []byte(m.Request.URL), ContentType: m.Request.ContentType, RequestID: m.RequestID, TraceParent: m.TraceParent,
 		Return: string(m.Return), Awaited: m.Awaited, SHA256: m.Request.SHA256[:], Encoding: m.Encoding, Size: m.Size, Body: m.Body, Claim: m.Claim,
+		Fill: m.Request.Fill,
+	}
+	if e.Fill {
+		e.Version = fillVersion
 	}
 	for i, condition := range m.Request.Conditions {
 		e.Conditions[i] = []byte(condition)
@@ -152,7 +161,7 @@ func Decode(s string) (*Message, error) {
 		return nil, ErrEnvelope // the cause would quote the message
 	}
 	switch {
-	case e.Version > envelopeVersion:
+	case e.Version > fillVersion:
 		return nil, ErrVersion
 	case e.Version < 1 || len(e.SHA256) != sha256.Size:
 		return nil, ErrEnvelope
@@ -162,7 +171,7 @@ func Decode(s string) (*Message, error) {
 		RequestID: e.RequestID, TraceParent: e.TraceParent, Return: referral.Return(e.Return), Awaited: e.Awaited, Encoding: e.Encoding, Size: e.Size, Body: e.Body, Claim: e.Claim,
 		Request: referral.Request{
 			Org: e.Org, KeyKind: referral.KeyKind(e.KeyKind), Key: string(e.Key), Method: e.Method, URL: string(e.URL),
-			ContentType: e.ContentType, SHA256: [32]byte(e.SHA256),
+			ContentType: e.ContentType, SHA256: [32]byte(e.SHA256), Fill: e.Fill,
 		},
 	}
 	for i, condition := range e.Conditions {

@@ -15,7 +15,7 @@ import (
 	"github.com/ausbizconsulting/referral-fhir-server/shared/referral"
 )
 
-var update = flag.Bool("update", false, "write the golden envelope of the current version")
+var update = flag.Bool("update", false, "write the golden envelopes that are written today")
 
 const body = `{"resourceType":"Bundle","note":"` + "\ufffe\uffff é" + `"}`
 
@@ -80,7 +80,7 @@ func TestDecodeRefuses(t *testing.T) {
 			t.Errorf("the error quotes the message: %v", err)
 		}
 	}
-	if _, err := queue.Decode(`{"v":3}`); !errors.Is(err, queue.ErrVersion) {
+	if _, err := queue.Decode(`{"v":4}`); !errors.Is(err, queue.ErrVersion) {
 		t.Errorf("got error %v for a newer version, want ErrVersion", err)
 	}
 }
@@ -106,17 +106,22 @@ func TestEnvelopeWithoutABody(t *testing.T) {
 func TestGoldenEnvelopes(t *testing.T) {
 	dir := filepath.Join("..", "..", "testdata", "envelopes")
 	if *update {
-		text, err := message().Encode()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(filepath.Join(dir, "v2.json"), []byte(text), 0o644); err != nil {
-			t.Fatal(err)
+		for file, fill := range map[string]bool{"v2.json": false, "v3.json": true} {
+			m := message()
+			m.Request.Fill = fill
+			text, err := m.Encode()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(filepath.Join(dir, file), []byte(text), 0o644); err != nil {
+				t.Fatal(err)
+			}
 		}
 	}
 	for file, since := range map[string]func(*queue.Message){
 		"v1.json": func(m *queue.Message) { m.Return, m.Awaited = "", false },
 		"v2.json": func(*queue.Message) {},
+		"v3.json": func(m *queue.Message) { m.Request.Fill = true },
 	} {
 		t.Run(file, func(t *testing.T) {
 			text, err := os.ReadFile(filepath.Join(dir, file))
