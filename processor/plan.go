@@ -232,9 +232,12 @@ func (p *plan) referred(ids []referral.UUID, i int, r *request) []referral.UUID 
 			ids = append(ids, id)
 		}
 	})
+	if len(r.patch) == 0 {
+		return ids
+	}
 	changes, err := fhir.Parse(r.patch, "", fhir.Limits{Root: fhir.Array})
 	if err != nil {
-		return ids // there is no patch, or it will not apply
+		return ids // it will not apply
 	}
 	operations := changes.Items()
 	for i := range operations {

@@ -2,7 +2,6 @@ package fhir
 
 import (
 	_ "embed"
-	"slices"
 	"strconv"
 	"strings"
 )
@@ -23,13 +22,8 @@ type step struct {
 // expression is the FHIRPath of the parser's place. A name that R4 does not know is left out with all that follows:
 // a name, too, can be a patient's.
 func (p *parser) expression() string {
-	known := strings.Fields(names)
-	isKnown := func(name string) bool {
-		_, found := slices.BinarySearch(known, name)
-		return found
-	}
 	var b strings.Builder
-	if isKnown(p.typeName) && p.typeName[0] <= 'Z' {
+	if IsName(p.typeName) && p.typeName[0] <= 'Z' {
 		b.WriteString(p.typeName)
 	} else {
 		b.WriteString(p.root)
@@ -37,7 +31,7 @@ func (p *parser) expression() string {
 	for _, s := range p.path {
 		name := strings.TrimPrefix(s.name, "_")
 		switch {
-		case name != "" && isKnown(name) && name[0] >= 'a':
+		case name != "" && IsName(name) && name[0] >= 'a':
 			b.WriteString("." + name)
 		case s.name != "":
 			return b.String()
