@@ -111,7 +111,6 @@ with s as (
 ), i as (
 	insert into idx (h, vid)
 	select u.h, b.vid + u.position from b, unnest($26::int8[], $27::int8[]) as u(h, position)
-	on conflict do nothing
 )`
 
 	createPart = `, r as (
@@ -185,17 +184,7 @@ func (s *Settlement) args() []any {
 
 // submissionArgs are those of submissionPart.
 func (s *Settlement) submissionArgs() []any {
-	var keys, positions []int64
-	for i, r := range s.Resources {
-		for _, key := range r.Keys {
-			keys, positions = append(keys, key), append(positions, int64(i))
-		}
-	}
-	if len(s.Resources) > 0 {
-		for _, org := range append([]string{s.Org}, s.Readers...) {
-			keys, positions = append(keys, search.ListHash(org)), append(positions, 0)
-		}
-	}
+	keys, positions := s.indexed()
 	seers, priorities := s.listing()
 	return []any{
 		s.Org, s.Digest[:], s.AcceptedAt, s.KeyKind, s.Key[:], s.Client, s.RequestID, s.State, s.Attempts,
@@ -203,6 +192,24 @@ func (s *Settlement) submissionArgs() []any {
 		s.Authored, s.answers(), string(s.Return), seers, priorities, keys, positions,
 		s.RepeatedKeys, s.Repeated,
 	}
+}
+
+// indexed are the rows of the index: keys, and in step with them the positions of their resources. No row is there twice,
+// so that PostgreSQL need not look for each one before it writes it, which cost a tenth of a settlement.
+func (s *Settlement) indexed() (keys, positions []int64) {
+	for i, r := range s.Resources {
+		own := slices.Clone(r.Keys)
+		if i == 0 {
+			for _, org := range append([]string{s.Org}, s.Readers...) {
+				own = append(own, search.ListHash(org))
+			}
+		}
+		slices.Sort(own)
+		for _, key := range slices.Compact(own) {
+			keys, positions = append(keys, key), append(positions, int64(i))
+		}
+	}
+	return keys, positions
 }
 
 // versions are the names of those that the submission wrote or found.
