@@ -67,6 +67,7 @@ type parser struct {
 	nodes    int
 	path     []step
 	values   []Value // children of the open arrays and objects, innermost last
+	block    []Value // where those of the closed ones go
 	doc      *document
 }
 
@@ -79,8 +80,8 @@ func (p *parser) document() (*Value, error) {
 	case p.limits.Root == Object && p.src[p.pos] != '{':
 		return nil, p.fail(CodeStructure, "A FHIR resource is a JSON object in UTF-8 without a byte order mark")
 	}
-	var v Value
-	if err := p.value(&v); err != nil {
+	v, err := p.value(Value{})
+	if err != nil {
 		return nil, err
 	}
 	p.space()
@@ -101,20 +102,23 @@ func (p *parser) space() {
 	}
 }
 
-func (p *parser) value(v *Value) error {
+// value reads what v has only the name of so far. It is handed on by value, which keeps it on the stack.
+func (p *parser) value(v Value) (Value, error) {
 	if p.nodes++; p.nodes > p.limits.Nodes {
-		return p.fail(CodeTooCostly, fmt.Sprintf("The document has more than %d values", p.limits.Nodes))
+		return v, p.fail(CodeTooCostly, fmt.Sprintf("The document has more than %d values", p.limits.Nodes))
 	}
 	if p.pos == len(p.src) {
-		return p.fail(CodeStructure, "The document ends too early")
+		return v, p.fail(CodeStructure, "The document ends too early")
 	}
 	v.document, v.start = p.doc, int32(p.pos)
 	var err error
 	switch c := p.src[p.pos]; {
 	case c == '{':
-		err = p.object(v)
+		v.kind = Object
+		v.items, err = p.object()
 	case c == '[':
-		err = p.array(v)
+		v.kind = Array
+		v.items, err = p.array()
 	case c == '"':
 		v.kind = String
 		var text string
@@ -123,7 +127,8 @@ func (p *parser) value(v *Value) error {
 			err = p.fail(CodeValue, "A string must not be empty")
 		}
 	case c == '-' || '0' <= c && c <= '9':
-		err = p.number(v)
+		v.kind = Number
+		err = p.number()
 	case strings.HasPrefix(p.src[p.pos:], "true"):
 		v.kind = Bool
 		p.pos += 4
@@ -136,7 +141,7 @@ func (p *parser) value(v *Value) error {
 		err = p.fail(CodeStructure, "Not JSON: a value is expected here")
 	}
 	v.end = int32(p.pos)
-	return err
+	return v, err
 }
 
 func (p *parser) open() error {
@@ -149,28 +154,27 @@ func (p *parser) open() error {
 	return nil
 }
 
-func (p *parser) object(v *Value) error {
-	v.kind = Object
+func (p *parser) object() ([]Value, error) {
 	if err := p.open(); err != nil {
-		return err
+		return nil, err
 	}
 	first := len(p.values)
 	if p.next('}') {
-		return p.fail(CodeValue, "An object must not be empty")
+		return nil, p.fail(CodeValue, "An object must not be empty")
 	}
 	var seen map[string]bool // only for objects with many members
 	for {
 		at := p.pos
 		if p.pos == len(p.src) || p.src[p.pos] != '"' {
-			return p.fail(CodeStructure, "Not JSON: a name in double quotes is expected here")
+			return nil, p.fail(CodeStructure, "Not JSON: a name in double quotes is expected here")
 		}
 		name, escaped, err := p.string()
 		if err != nil {
-			return err
+			return nil, err
 		}
 		own := p.values[first:]
 		if err := p.checkName(name, at, len(own)); err != nil {
-			return err
+			return nil, err
 		}
 		if len(own) == 16 {
 			seen = make(map[string]bool, 64)
@@ -178,9 +182,9 @@ func (p *parser) object(v *Value) error {
 				seen[own[i].Name()] = true
 			}
 		}
-		if seen != nil && seen[name] || seen == nil && contains(own, name) {
+		if seen != nil && seen[name] || seen == nil && find(own, name) != nil {
 			p.pos = at
-			return p.fail(CodeStructure, "A name stands twice in one object")
+			return nil, p.fail(CodeStructure, "A name stands twice in one object")
 		}
 		if seen != nil {
 			seen[name] = true
@@ -188,19 +192,20 @@ func (p *parser) object(v *Value) error {
 		p.path[len(p.path)-1].name = name
 		p.space()
 		if !p.next(':') {
-			return p.fail(CodeStructure, "Not JSON: a colon is expected here")
+			return nil, p.fail(CodeStructure, "Not JSON: a colon is expected here")
 		}
 		p.space()
-		child := Value{nameStart: int32(at), nameEscaped: escaped}
+		member := Value{nameStart: int32(at), nameEscaped: escaped}
 		if !escaped {
-			child.nameLength = uint8(len(name)) // at most maxNameBytes
+			member.nameLength = uint8(len(name)) // at most maxNameBytes
 		}
-		if err := p.value(&child); err != nil {
-			return err
+		child, err := p.value(member)
+		if err != nil {
+			return nil, err
 		}
 		if child.kind == Null {
 			p.pos = int(child.start)
-			return p.fail(CodeValue, "A property must not be null; leave it out")
+			return nil, p.fail(CodeValue, "A property must not be null; leave it out")
 		}
 		if name == "resourceType" && len(p.path) == 1 {
 			p.typeName = child.Text()
@@ -214,14 +219,14 @@ func (p *parser) object(v *Value) error {
 		if p.next('}') {
 			break
 		}
-		return p.fail(CodeStructure, "Not JSON: a comma or a closing brace is expected here")
+		return nil, p.fail(CodeStructure, "Not JSON: a comma or a closing brace is expected here")
 	}
-	v.items = p.take(first)
-	if err := p.pairs(v); err != nil {
-		return err
+	items := p.take(first)
+	if err := p.pairs(items); err != nil {
+		return nil, err
 	}
 	p.path = p.path[:len(p.path)-1]
-	return nil
+	return items, nil
 }
 
 func (p *parser) checkName(name string, at, others int) error {
@@ -236,15 +241,6 @@ func (p *parser) checkName(name string, at, others int) error {
 	return nil
 }
 
-func contains(members []Value, name string) bool {
-	for i := range members {
-		if members[i].named(name) {
-			return true
-		}
-	}
-	return false
-}
-
 // push puts v on the stack of values, which doubles when it is full: append would leave several times as much behind.
 func (p *parser) push(v Value) {
 	if len(p.values) == cap(p.values) {
@@ -253,27 +249,35 @@ func (p *parser) push(v Value) {
 	p.values = append(p.values, v)
 }
 
-// take returns the values on the stack from index first and takes them off.
+// take returns the values on the stack from index first and takes them off. They move to a block that they share with
+// others of the document: most arrays and objects are too small for one of their own.
 func (p *parser) take(first int) []Value {
-	items := slices.Clone(p.values[first:])
+	taken := p.values[first:]
+	if len(taken) > cap(p.block)-len(p.block) {
+		p.block = make([]Value, 0, max(len(taken), min(len(p.src)/64, maxBlock)))
+	}
+	at := len(p.block)
+	p.block = append(p.block, taken...)
 	p.values = p.values[:first]
-	return items
+	return p.block[at:len(p.block):len(p.block)]
 }
 
-func (p *parser) array(v *Value) error {
-	v.kind = Array
+// maxBlock is how many values share a block at the most, so that little of the last one is left over.
+const maxBlock = 256
+
+func (p *parser) array() ([]Value, error) {
 	if err := p.open(); err != nil {
-		return err
+		return nil, err
 	}
 	first := len(p.values)
 	if p.next(']') {
-		return p.fail(CodeValue, "An array must not be empty")
+		return nil, p.fail(CodeValue, "An array must not be empty")
 	}
 	for i := 0; ; i++ {
 		p.path[len(p.path)-1] = step{index: i}
-		var child Value
-		if err := p.value(&child); err != nil {
-			return err
+		child, err := p.value(Value{})
+		if err != nil {
+			return nil, err
 		}
 		p.push(child)
 		p.space()
@@ -284,18 +288,18 @@ func (p *parser) array(v *Value) error {
 		if p.next(']') {
 			break
 		}
-		return p.fail(CodeStructure, "Not JSON: a comma or a closing bracket is expected here")
+		return nil, p.fail(CodeStructure, "Not JSON: a comma or a closing bracket is expected here")
 	}
-	v.items = p.take(first)
+	items := p.take(first)
 	p.path = p.path[:len(p.path)-1]
-	return nil
+	return items, nil
 }
 
 // pairs checks the arrays of an object that stand beside a sibling, name and _name (FHIR R4 json.html#primitive):
 // both have the same length, and where one has null the other has not. An array with null has a sibling.
-func (p *parser) pairs(v *Value) error {
-	for i := range v.items {
-		a := &v.items[i]
+func (p *parser) pairs(members []Value) error {
+	for i := range members {
+		a := &members[i]
 		if a.kind != Array {
 			continue
 		}
@@ -307,7 +311,7 @@ func (p *parser) pairs(v *Value) error {
 		if !isExtension && !hasNull(a) {
 			continue // if there is a _name, it checks the pair
 		}
-		b := v.Get(sibling)
+		b := find(members, sibling)
 		at := p.path[len(p.path)-1]
 		if b != nil && b.kind == Array && len(a.items) != len(b.items) {
 			p.path[len(p.path)-1], p.pos = step{name: name}, int(a.start)
@@ -342,8 +346,7 @@ func (p *parser) next(c byte) bool {
 	return false
 }
 
-func (p *parser) number(v *Value) error {
-	v.kind = Number
+func (p *parser) number() error {
 	start := p.pos
 	p.next('-')
 	if !p.next('0') && p.digits() == 0 {

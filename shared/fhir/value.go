@@ -78,9 +78,13 @@ func (v *Value) Get(name string) *Value {
 	if v.Kind() != Object {
 		return nil
 	}
-	for i := range v.items {
-		if v.items[i].named(name) {
-			return &v.items[i]
+	return find(v.items, name)
+}
+
+func find(members []Value, name string) *Value {
+	for i := range members {
+		if members[i].named(name) {
+			return &members[i]
 		}
 	}
 	return nil
