@@ -4,11 +4,16 @@ import (
 	"bytes"
 	"context"
 	"io"
+	"log/slog"
 	"net/http"
+	"os"
+	"path/filepath"
 	"slices"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/jackc/pgx/v5"
 
 	"github.com/ausbizconsulting/referral-fhir-server/shared/principal"
 )
@@ -31,39 +36,92 @@ func BenchmarkGuards(b *testing.B) {
 	plainClient := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: atOnce}}
 	b.Cleanup(plainClient.CloseIdleConnections)
 
-	n := 0
-	send := func(s *server, c *http.Client) time.Duration {
-		bodies := make(chan []byte, each)
-		for range each {
-			n++
-			bodies <- numbered(b, n)
-		}
-		close(bodies)
-		begin := time.Now()
-		var clients sync.WaitGroup
-		for range atOnce {
-			clients.Go(func() {
-				for body := range bodies {
-					if status, err := settle(b.Context(), c, s.base.String(), body); err != nil || status != http.StatusOK {
-						b.Errorf("got %d, error %v; want 200", status, err)
-					}
-				}
-			})
-		}
-		clients.Wait()
-		return time.Since(begin)
+	compare(b, "guarded", side{plain, plainClient}, side{guarded, guardedClient})
+}
+
+// BenchmarkRecord sends referrals, each to its settlement, to a server that logs as make run does and audits, and to one
+// that does neither: its log takes only errors, and its table of the audit keeps nothing. As BenchmarkGuards otherwise.
+//
+//	go test ./infra/server -run '^$' -bench Record -benchtime 20x
+func BenchmarkRecord(b *testing.B) {
+	silent := started(b)
+	store, err := pgx.Connect(b.Context(), silent.pg.URL("referral"))
+	if err != nil {
+		b.Fatal(err)
 	}
-	send(plain, plainClient) // connections, prepared statements, handshakes
-	send(guarded, guardedClient)
+	defer store.Close(context.WithoutCancel(b.Context()))
+	if _, err := store.Exec(b.Context(), `
+		create function keep_nothing() returns trigger language plpgsql as $$ begin return null; end $$;
+		create trigger keep_nothing before insert on audit for each row execute function keep_nothing()`); err != nil {
+		b.Fatal(err)
+	}
+	file, err := os.Create(filepath.Join(b.TempDir(), "log"))
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { file.Close() })
+	recorded := startedLogging(b, slog.New(slog.NewJSONHandler(file, nil)))
+	select {
+	case <-recorded.settling:
+	case <-time.After(time.Minute):
+		b.Fatal("the store was not there within a minute")
+	}
+	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: atOnce}}
+	b.Cleanup(client.CloseIdleConnections)
+	compare(b, "recorded", side{silent, client}, side{recorded, client})
+	if audited := count(b, silent, `select count(*) from audit`); audited != 0 {
+		b.Errorf("the server without the audit has %d records", audited)
+	}
+}
+
+// side is a server and how to call it.
+type side struct {
+	*server
+	client *http.Client
+}
+
+// send sends referrals, numbered from n on, and returns how long they took to settle.
+func (s side) send(b *testing.B, n int) time.Duration {
+	b.Helper()
+	bodies := make(chan []byte, each)
+	for i := range each {
+		bodies <- numbered(b, n+i)
+	}
+	close(bodies)
+	begin := time.Now()
+	var clients sync.WaitGroup
+	for range atOnce {
+		clients.Go(func() {
+			for body := range bodies {
+				if status, err := settle(b.Context(), s.client, s.base.String(), body); err != nil || status != http.StatusOK {
+					b.Errorf("got %d, error %v; want 200", status, err)
+				}
+			}
+		})
+	}
+	clients.Wait()
+	return time.Since(begin)
+}
+
+// compare lets two servers take turns and reports what each settles a second, and the median of the ratios as of-plain.
+func compare(b *testing.B, name string, plain, other side) {
+	b.Helper()
+	n := 0
+	turn := func() (p, o time.Duration) {
+		p, o = plain.send(b, n), other.send(b, n+each)
+		n += 2 * each
+		return p, o
+	}
+	turn() // connections, prepared statements, handshakes
 	var ratios []float64
 	var without, with time.Duration
 	for b.Loop() {
-		p, g := send(plain, plainClient), send(guarded, guardedClient)
-		without, with, ratios = without+p, with+g, append(ratios, p.Seconds()/g.Seconds())
+		p, o := turn()
+		without, with, ratios = without+p, with+o, append(ratios, p.Seconds()/o.Seconds())
 	}
 	slices.Sort(ratios)
 	b.ReportMetric(float64(len(ratios)*each)/without.Seconds(), "plain/s")
-	b.ReportMetric(float64(len(ratios)*each)/with.Seconds(), "guarded/s")
+	b.ReportMetric(float64(len(ratios)*each)/with.Seconds(), name+"/s")
 	b.ReportMetric(ratios[len(ratios)/2], "of-plain")
 }
 

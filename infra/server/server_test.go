@@ -76,6 +76,11 @@ func started(t testing.TB, variables ...string) *server {
 // startedEarly runs a server that may have no store yet. Variables are NAME, value.
 func startedEarly(t testing.TB, variables ...string) *server {
 	t.Helper()
+	return startedLogging(t, slog.New(slog.NewJSONHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn})), variables...)
+}
+
+func startedLogging(t testing.TB, log *slog.Logger, variables ...string) *server {
+	t.Helper()
 	vars := map[string]string{
 		"REFERRAL_ADDR": "127.0.0.1:0", "REFERRAL_OPS_ADDR": "127.0.0.1:0", "REFERRAL_SQS_ADDR": "127.0.0.1:0",
 		"REFERRAL_DATA_DIR": t.TempDir(),
@@ -84,7 +89,7 @@ func startedEarly(t testing.TB, variables ...string) *server {
 		vars[variables[i]] = variables[i+1]
 	}
 	v := env.Read(func(name string) (string, bool) { value, ok := vars[name]; return value, ok })
-	s, err := start(t.Context(), readSettings(v), slog.New(slog.NewJSONHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn})))
+	s, err := start(t.Context(), readSettings(v), log)
 	if err != nil {
 		t.Fatal(err)
 	}
