@@ -1,17 +1,20 @@
 package ingest
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
 	"regexp"
 	"strings"
+	"time"
 
 	"github.com/ausbizconsulting/referral-fhir-server/shared/fhir"
 	"github.com/ausbizconsulting/referral-fhir-server/shared/fhirhttp"
 	"github.com/ausbizconsulting/referral-fhir-server/shared/principal"
 	"github.com/ausbizconsulting/referral-fhir-server/shared/queue"
 	"github.com/ausbizconsulting/referral-fhir-server/shared/referral"
+	"github.com/ausbizconsulting/referral-fhir-server/shared/telemetry"
 )
 
 // submit accepts a Bundle (FHIR R4 http.html#transaction, async.html).
@@ -77,6 +80,9 @@ func (s *Server) submitBundle(w *fhirhttp.Response, r *http.Request, prefer fhir
 		}
 		return err
 	}
+	if warnings, err = onBehalf(p, bundle, warnings); err != nil {
+		return err
+	}
 	// Clones, since a piece of the document would keep it all in memory while the message is sent.
 	kind, key := submissionKey(key, bundle)
 	return s.accept(w, r, prefer, acceptance{
@@ -101,17 +107,22 @@ type acceptance struct {
 // else with 202 (FHIR R4 async.html; RFC 9110 §15.3.3, Accepted).
 func (s *Server) accept(w *fhirhttp.Response, r *http.Request, prefer fhirhttp.Preferences, a acceptance) error {
 	wait := s.wait(prefer)
+	w.EventType = a.Type
+	sending := w.Span.Child("send", telemetry.Producer, time.Now())
 	m := &queue.Message{
-		Client: w.Principal.Client, Type: a.Type, Request: a.Request, RequestID: w.RequestID, TraceParent: traceParent(r),
-		AcceptedAt: s.Now().UTC().Truncate(acceptedPrecision), Return: referral.Return(prefer.Return), Awaited: wait > 0,
+		Client: w.Principal.Client, Type: a.Type, Request: a.Request, RequestID: w.RequestID,
+		TraceParent: cmp.Or(sending.TraceParent(), telemetry.TraceParent(r.Header.Get("Traceparent"))),
+		AcceptedAt:  s.Now().UTC().Truncate(acceptedPrecision), Return: referral.Return(prefer.Return), Awaited: wait > 0,
 	}
 	m.Pack(a.body)
 	submission := referral.Submission{Org: m.Request.Org, AcceptedAt: m.AcceptedAt, Digest: s.Keys.Digest(m.Request)}
 	m.ID = s.Keys.Mint(submission)
-	if err := s.send(r.Context(), m); err != nil {
+	err := s.send(r.Context(), m)
+	sending.End(time.Now(), err != nil)
+	if err != nil {
 		return err
 	}
-	w.Submission = m.ID
+	w.Accepted(m.ID)
 	a.body = nil // others need the memory while this one waits
 
 	var unawaited error
@@ -129,8 +140,8 @@ func (s *Server) accept(w *fhirhttp.Response, r *http.Request, prefer fhirhttp.P
 	applied(w, prefer, wait, nil)
 	w.Header().Set("Content-Location", s.BaseURL.JoinPath("fhir", "_status", w.Submission).String())
 	if a.creates != "" {
-		id := s.Keys.ResourceID(submission.Org, submission.Digest, submission.AcceptedAt, 0)
-		w.Header().Set("Location", s.BaseURL.JoinPath("fhir", a.creates, id.String()).String())
+		w.ResourceID = s.Keys.ResourceID(submission.Org, submission.Digest, submission.AcceptedAt, 0)
+		w.Header().Set("Location", s.BaseURL.JoinPath("fhir", a.creates, w.ResourceID.String()).String())
 	}
 	w.Header().Set("Retry-After", "1")
 	fhirhttp.Write(w, http.StatusAccepted, fhir.Outcome(append(a.warnings, fhir.Issue{
@@ -192,14 +203,4 @@ func idempotencyKey(r *http.Request) (string, error) {
 		return "", fhir.NewError(fhir.CodeValue, "", "Idempotency-Key is one value of 1 to 255 printable ASCII characters")
 	}
 	return values[0], nil
-}
-
-// traceParentPattern is W3C Trace Context §3.2, version 00.
-var traceParentPattern = regexp.MustCompile(`^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$`)
-
-func traceParent(r *http.Request) string {
-	if v := r.Header.Get("Traceparent"); traceParentPattern.MatchString(v) {
-		return v
-	}
-	return ""
 }

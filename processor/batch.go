@@ -2,7 +2,6 @@ package processor
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -126,11 +125,14 @@ func (p *Processor) settleTogether(ctx context.Context, deliveries []*delivery) 
 		settlements[i] = d.settlement.Settlement
 	}
 	var settled []bool
+	start := time.Now()
 	err := p.limited(ctx, func(ctx context.Context) (err error) {
 		settled, err = p.Store.Settle(ctx, settlements...)
 		return err
 	})
+	end := time.Now()
 	for i, d := range prepared {
+		d.settlement.commit = interval{start, end}
 		switch {
 		case err == nil:
 			d.state, d.err = d.settlement.outcome(settled[i]), nil
@@ -171,28 +173,6 @@ func (p *Processor) report(ctx context.Context, deliveries []*delivery) (events.
 		backingOff.Go(func() { p.backOff(ctx, d) })
 	}
 	return response, nil
-}
-
-// tell logs and counts one delivery.
-func (p *Processor) tell(ctx context.Context, d *delivery) {
-	outcome, level := cmp.Or(string(d.state), "failed"), slog.LevelInfo
-	if d.err != nil && !errors.Is(d.err, errUnderWay) { // which is in its time
-		level = slog.LevelError
-	}
-	took, age := time.Since(d.start), time.Duration(0)
-	attributes := []slog.Attr{
-		slog.String("outcome", outcome), slog.Int("receiveCount", receiveCount(d.record)),
-		slog.Float64("ms", float64(took.Microseconds())/1000),
-	}
-	if m := d.message; m != nil {
-		age = time.Since(m.AcceptedAt)
-		attributes = append(attributes, slog.String("submission", m.ID), slog.String("requestId", m.RequestID), slog.String("org", m.Request.Org))
-	}
-	if d.err != nil {
-		attributes = append(attributes, slog.String("class", string(d.failure.class)), slog.String("code", d.failure.code), slog.String("error", d.err.Error()))
-	}
-	p.Observe(outcome, took, age)
-	p.Log.LogAttrs(ctx, level, "delivery", attributes...)
 }
 
 // The back-off of a failed message: BackOff·2^(receives−1) up to the cap, times a random factor between ½ and 1, so

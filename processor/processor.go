@@ -16,6 +16,7 @@ import (
 	"github.com/ausbizconsulting/referral-fhir-server/shared/postgres"
 	"github.com/ausbizconsulting/referral-fhir-server/shared/queue"
 	"github.com/ausbizconsulting/referral-fhir-server/shared/referral"
+	"github.com/ausbizconsulting/referral-fhir-server/shared/telemetry"
 )
 
 // Store keeps settlements.
@@ -62,9 +63,9 @@ type Config struct {
 	// tries, and returns nil when that is durable; nil leaves to the queue's own limit what cannot settle.
 	DeadLetter  func(ctx context.Context, record *events.SQSMessage, class, code string, attempts int) error
 	ItemTimeout time.Duration // for one message; 0: 10 s
-	// Observe is told of each delivery; nil: nobody. outcome is a state, quarantined among them, Known or "failed"; age
-	// is the time since the message was accepted.
-	Observe func(outcome string, d, age time.Duration)
+
+	Metrics telemetry.Recorder // of each delivery; nil: nobody takes them
+	Tracer  *telemetry.Tracer  // nil: nothing is traced
 }
 
 // Processor settles messages. It is safe for concurrent use.
@@ -90,9 +91,6 @@ func New(c Config) *Processor {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	if c.Observe == nil {
-		c.Observe = func(string, time.Duration, time.Duration) {}
-	}
 	p := &Processor{Config: c}
 	if c.BaseURL != nil {
 		p.base = c.BaseURL.JoinPath("fhir/").String()
@@ -104,7 +102,7 @@ func New(c Config) *Processor {
 var ErrForged = errors.New("the message does not prove its origin")
 
 // Known is the outcome of a delivery whose submission an earlier one has settled.
-const Known referral.State = "known"
+const Known referral.State = telemetry.Known
 
 // local returns a reference without this server's base.
 func (p *Processor) local(reference string) string {
@@ -161,6 +159,8 @@ func (p *Processor) write(ctx context.Context, s *settlement) (referral.State, e
 }
 
 func (p *Processor) settle(ctx context.Context, s *settlement) (settled bool, err error) {
+	s.commit.start = time.Now()
+	defer func() { s.commit.end = time.Now() }()
 	if s.plan != nil {
 		return p.Store.Revise(ctx, s.Settlement, s.lookup, func(found *postgres.Found) error {
 			return s.rejectFor(s.plan.decide(ctx, found))
@@ -182,16 +182,18 @@ func (s *settlement) outcome(settled bool) referral.State {
 var errClaims = errors.New("the store of claimed bodies cannot be used")
 
 // claim fetches the body of a message that was too large for the queue.
-func (p *Processor) claim(ctx context.Context, m *queue.Message) (err error) {
+func (p *Processor) claim(ctx context.Context, m *queue.Message) error {
 	if m.Claim == "" || m.Body != nil {
 		return nil
 	}
 	if p.Blobs == nil {
 		return fmt.Errorf("%w: none is configured", errClaims)
 	}
-	if m.Body, err = p.Blobs.Get(ctx, m.Claim); err != nil && !errors.Is(err, blob.ErrNotFound) {
+	object, err := p.Blobs.Get(ctx, m.Claim)
+	if err != nil && !errors.Is(err, blob.ErrNotFound) {
 		return fmt.Errorf("%w: %w", errClaims, err)
 	}
+	m.CheckOut(object)
 	return err
 }
 
@@ -216,6 +218,7 @@ type settlement struct {
 	*postgres.Settlement
 	plan   *plan // what completes it once lookup is answered; nil: it is complete
 	lookup postgres.Lookup
+	commit interval // of the last transaction that was to write it
 }
 
 // begin takes back what an earlier look at the store has led to.

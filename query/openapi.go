@@ -12,7 +12,7 @@ import (
 
 // describe serves the OpenAPI description to everybody: it tells of no tenant.
 func (s *Server) describe(w *fhirhttp.Response, _ *http.Request) error {
-	fhirhttp.WriteAs(w, http.StatusOK, "application/yaml", s.openAPI)
+	fhirhttp.WriteAs(w, http.StatusOK, "application/yaml", s.openAPI())
 	return nil
 }
 

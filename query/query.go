@@ -7,6 +7,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"sync"
 	"time"
 
 	"github.com/ausbizconsulting/referral-fhir-server/shared/answer"
@@ -61,7 +62,7 @@ type Server struct {
 	Config
 	answers    answer.Answers
 	capability []byte
-	openAPI    []byte
+	openAPI    func() []byte // made when it is first asked for, which takes longer than all else here
 }
 
 // New returns a Server with c's defaults filled in.
@@ -89,7 +90,7 @@ func New(c Config) *Server {
 	}
 	return &Server{
 		Config: c, answers: answer.Answers{Store: c.Store, Keys: c.Keys, BaseURL: c.BaseURL},
-		capability: capabilityStatement(c), openAPI: openAPI(c),
+		capability: capabilityStatement(c), openAPI: sync.OnceValue(func() []byte { return openAPI(c) }),
 	}
 }
 

@@ -14,7 +14,7 @@ import (
 // environment returns the variables, as NAME=value, with which another process on this machine uses the running
 // stack: a Lambda bootstrap, a test, referralctl.
 func (s *server) environment(storeURL string) []string {
-	return append(slices.Concat(s.queueEnvironment(), s.settings.callerSettings, s.keySettings),
+	return append(slices.Concat(s.queueEnvironment(), s.settings.callerSettings, s.keySettings, s.settings.tracing),
 		"REFERRAL_ADDR="+s.api,
 		"REFERRAL_BASE_URL="+s.base.String(),
 		"REFERRAL_CLIENTS="+s.settings.clients,

@@ -74,7 +74,7 @@ func (s *server) functions(ctx context.Context, storeURL string) (functions, err
 	settled := s.untilStopping(reader.Await)
 	authenticate := s.limiter.Authenticate(s.settings.callers.Authenticate)
 	settle := processor.Config{
-		Store: writer, Blobs: s.blobs, Schemas: checker, Keys: s.keys, BaseURL: s.base, Log: s.log, Observe: s.metrics.delivery,
+		Store: writer, Blobs: s.blobs, Schemas: checker, Keys: s.keys, BaseURL: s.base, Log: s.log, Metrics: s.metrics, Tracer: s.settings.tracer,
 		ItemTimeout: s.settings.messageTimeout,
 	}
 	accept := ingest.Config{
@@ -103,7 +103,7 @@ func (s *server) functions(ctx context.Context, storeURL string) (functions, err
 }
 
 func (s *server) http() fhirhttp.Server {
-	return fhirhttp.Server{Log: s.log, Observe: s.metrics.request}
+	return fhirhttp.Server{Log: s.log, Metrics: s.metrics, Tracer: s.settings.tracer}
 }
 
 // hostBootstraps runs the three functions as Lambda does, from what make lambda built.
@@ -125,7 +125,8 @@ func (s *server) hostBootstraps(ctx context.Context, f *functions, storeURL stri
 		return err
 	}
 	for _, route := range []string{
-		"POST /fhir", "POST /fhir/{path...}", "PUT /fhir/{path...}", "PATCH /fhir/{path...}", "DELETE /fhir/{path...}",
+		"GET /fhir", "POST /fhir", "POST /fhir/{path...}", "PUT /fhir", "PUT /fhir/{path...}", "PATCH /fhir", "PATCH /fhir/{path...}",
+		"DELETE /fhir", "DELETE /fhir/{path...}",
 	} {
 		f.api.Handle(route, lambdahost.HTTP(accept))
 	}

@@ -11,7 +11,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"os"
 	"os/signal"
 	"syscall"
@@ -36,8 +35,8 @@ func run() error {
 		return err
 	}
 	settings.collectSeldom()
-	log := newLog(settings.logLevel)
-	s, err := start(ctx, settings, log)
+	defer settings.flushLog()
+	s, err := start(ctx, settings, settings.log)
 	switch {
 	case ctx.Err() != nil && err != nil: // stopped while it was starting
 		return nil
@@ -62,8 +61,11 @@ func run() error {
 	return errors.Join(err, s.stop())
 }
 
-func newLog(level slog.Level) *slog.Logger {
-	return slog.New(slog.NewJSONHandler(os.Stderr, &slog.HandlerOptions{Level: level}))
+// flushLog writes the lines that are left, if standard error takes them soon.
+func (s settings) flushLog() {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	s.stderr.Flush(ctx)
 }
 
 // storePatience is how long a newcomer waits for the store before being told where everything is without it.

@@ -2,69 +2,91 @@ package main
 
 import (
 	"net/http"
-	"strconv"
-	"time"
+	"strings"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/ausbizconsulting/referral-fhir-server/shared/telemetry"
 )
 
-// metrics are what the process counts. Labels are routes, statuses and outcomes: never anything of a caller's.
+// metrics keeps what the process measures for Prometheus. It is a telemetry.Recorder.
 type metrics struct {
-	registry       *prometheus.Registry
-	requests       *prometheus.CounterVec
-	requestSeconds *prometheus.HistogramVec
-	deliveries     *prometheus.CounterVec
-	settleSeconds  prometheus.Histogram
-	acceptToSettle prometheus.Histogram
+	registry *prometheus.Registry
+	series   map[series]func(float64) // takes a measurement
 }
 
-// newMetrics returns metrics that tell whether there is a queue: queue is a value of REFERRAL_QUEUE.
-func newMetrics(queue string) *metrics {
-	m := &metrics{
-		registry: prometheus.NewRegistry(),
-		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "referral_http_requests_total", Help: "Requests answered, by route and status.",
-		}, []string{"route", "status"}),
-		requestSeconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: "referral_http_request_seconds", Help: "Time to answer a request.",
-			Buckets: prometheus.ExponentialBuckets(0.0005, 2, 15),
-		}, []string{"route"}),
-		deliveries: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "referral_deliveries_total", Help: "Messages delivered to the processor, by outcome.",
-		}, []string{"outcome"}),
-		settleSeconds: prometheus.NewHistogram(prometheus.HistogramOpts{
-			Name: "referral_delivery_seconds", Help: "Time to settle one delivered message.",
-			Buckets: prometheus.ExponentialBuckets(0.0005, 2, 15),
-		}),
-		acceptToSettle: prometheus.NewHistogram(prometheus.HistogramOpts{
-			Name: "referral_accept_to_settle_seconds", Help: "Time from 202 to settled, of messages that settled.",
-			Buckets: prometheus.ExponentialBuckets(0.001, 2, 22),
-		}),
-	}
+// series is a metric with a value of its label.
+type series struct{ metric, label string }
+
+// newMetrics returns metrics that tell whether there is a queue: queue is a value of REFERRAL_QUEUE. What no event tells
+// is asked for: connections to the store, and lines that the log has dropped.
+func newMetrics(queue string, connections func() int, dropped func() uint64) *metrics {
+	m := &metrics{registry: prometheus.NewRegistry(), series: map[series]func(float64){}}
 	info := prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "referral_queue_info", Help: "1. kind is sqs, or direct where there is no queue.", ConstLabels: prometheus.Labels{"kind": queue},
 	})
 	info.Set(1)
-	m.registry.MustRegister(info, m.requests, m.requestSeconds, m.deliveries, m.settleSeconds, m.acceptToSettle,
-		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	m.registry.MustRegister(info, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	asked := map[string]func() float64{
+		telemetry.StoreConnections().Name: func() float64 { return float64(connections()) },
+		telemetry.LogLinesDropped().Name:  func() float64 { return float64(dropped()) },
+	}
+	for _, metric := range telemetry.Catalogue() {
+		m.register(metric, asked[metric.Name])
+	}
 	return m
 }
 
-func (m *metrics) request(route string, status int, d time.Duration) {
-	m.requests.WithLabelValues(route, strconv.Itoa(status)).Inc()
-	m.requestSeconds.WithLabelValues(route).Observe(d.Seconds())
+// register adds a metric; where ask is not nil, whoever reads it asks for its value.
+func (m *metrics) register(metric telemetry.Metric, ask func() float64) {
+	o := prometheus.Opts{Name: metric.Prometheus, Help: metric.Help}
+	switch {
+	case ask != nil && metric.Unit == telemetry.Gauge:
+		m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts(o), ask))
+	case ask != nil:
+		m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts(o), ask))
+	case metric.Unit == telemetry.Milliseconds:
+		histogram := prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: o.Name, Help: o.Help, Buckets: prometheus.ExponentialBuckets(0.0005, 2, 23), // up to half an hour
+		})
+		m.registry.MustRegister(histogram)
+		m.series[series{metric.Name, ""}] = func(ms float64) { histogram.Observe(ms / 1000) }
+	case metric.Label == "":
+		counter := prometheus.NewCounter(prometheus.CounterOpts(o))
+		m.registry.MustRegister(counter)
+		m.series[series{metric.Name, ""}] = counter.Add
+	default:
+		counters := prometheus.NewCounterVec(prometheus.CounterOpts(o), []string{snake(metric.Label)})
+		m.registry.MustRegister(counters)
+		for _, value := range metric.Values { // which shows them before they count anything
+			m.series[series{metric.Name, value}] = counters.WithLabelValues(value).Add
+		}
+	}
 }
 
-func (m *metrics) delivery(outcome string, d, age time.Duration) {
-	m.deliveries.WithLabelValues(outcome).Inc()
-	m.settleSeconds.Observe(d.Seconds())
-	if outcome == "completed" || outcome == "rejected" {
-		m.acceptToSettle.Observe(age.Seconds())
+// Record adds measurements.
+func (m *metrics) Record(all []telemetry.Measurement) {
+	for _, one := range all {
+		if add := m.series[series{one.Metric.Name, one.Label}]; add != nil {
+			add(one.Value)
+		}
 	}
 }
 
 func (m *metrics) handler() http.Handler {
 	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{})
+}
+
+// snake is a name as Prometheus writes names.
+func snake(name string) string {
+	var b strings.Builder
+	for i, r := range name {
+		if i > 0 && r >= 'A' && r <= 'Z' {
+			b.WriteByte('_')
+		}
+		b.WriteRune(r)
+	}
+	return strings.ToLower(b.String())
 }

@@ -17,7 +17,10 @@ const writeTimeout = time.Minute
 // lets those in progress finish until its context ends, cuts off what is left, and returns.
 func serve(listener net.Listener, handler http.Handler, log *slog.Logger) (stop func(context.Context)) {
 	server := &http.Server{
-		Handler:           handler,
+		Handler: handler,
+
+		DisableGeneralOptionsHandler: true, // OPTIONS * is answered as all else is
+
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       30 * time.Second,
 		WriteTimeout:      writeTimeout,

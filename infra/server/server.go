@@ -11,9 +11,11 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/ausbizconsulting/referral-fhir-server/infra/localpg"
 	"github.com/ausbizconsulting/referral-fhir-server/shared/blob"
+	"github.com/ausbizconsulting/referral-fhir-server/shared/fhirhttp"
 	"github.com/ausbizconsulting/referral-fhir-server/shared/limit"
 	"github.com/ausbizconsulting/referral-fhir-server/shared/postgres"
 	"github.com/ausbizconsulting/referral-fhir-server/shared/referral"
@@ -25,6 +27,7 @@ type server struct {
 	log      *slog.Logger
 	metrics  *metrics
 	pg       *localpg.Server // nil when both databases are others'
+	stores   []*postgres.DB  // that are open
 	blobs    *blob.Dir
 	keys     *referral.Keys
 	limiter  *limit.Limiter
@@ -46,9 +49,11 @@ type server struct {
 // it is there. When it fails, it has stopped what it had started.
 func start(ctx context.Context, settings settings, log *slog.Logger) (_ *server, err error) {
 	s := &server{
-		settings: settings, log: log, metrics: newMetrics(settings.queue), limiter: limit.New(limit.Config{}),
+		settings: settings, log: log, limiter: limit.New(limit.Config{}),
 		settling: make(chan struct{}), failed: make(chan error, 1),
 	}
+	s.metrics = newMetrics(settings.queue, s.storeConnections, settings.stderr.Dropped)
+	s.stops = append(s.stops, s.flushTraces)
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.stop())
@@ -104,7 +109,7 @@ func start(ctx context.Context, settings settings, log *slog.Logger) (_ *server,
 		return nil, err
 	}
 	handler := s.settings.cors.Handler(s.limiter.Handler(s.http().Routes(f.api)))
-	s.drains = append(s.drains, serve(s.overTLS(limit.Connections(api, s.settings.maxConnections)), handler, log))
+	s.drains = append(s.drains, serve(fhirhttp.Refusals(s.overTLS(limit.Connections(api, s.settings.maxConnections)), log), handler, log))
 	opsMux := http.NewServeMux()
 	opsMux.Handle("GET /metrics", s.metrics.handler())
 	registerPage(opsMux, s.base, s.queueName())
@@ -145,7 +150,25 @@ func (s *server) open(url, role string) (*postgres.DB, error) {
 		return nil, err
 	}
 	s.stops = append(s.stops, func() error { db.Close(); return nil })
+	s.stores = append(s.stores, db)
 	return db, nil
+}
+
+// storeConnections is how many connections to the store are open. It is asked for by whoever reads metrics, which are
+// served after the last one is opened.
+func (s *server) storeConnections() (n int) {
+	for _, db := range s.stores {
+		n += db.Connections()
+	}
+	return n
+}
+
+// flushTraces sends the spans that are left, if the collector takes them soon.
+func (s *server) flushTraces() error {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	s.settings.tracer.Flush(ctx)
+	return nil
 }
 
 // banner tells a newcomer where everything is and what to paste.

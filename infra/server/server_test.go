@@ -25,9 +25,13 @@ import (
 	"github.com/ausbizconsulting/referral-fhir-server/shared/env"
 )
 
-// TestMain runs the server itself when a test has started this binary as its child.
+// TestMain runs the server itself, or a worker, when a test has started this binary as its child.
 func TestMain(m *testing.M) {
-	if os.Getenv("REFERRAL_TEST_CHILD") != "" {
+	switch os.Getenv("REFERRAL_TEST_CHILD") {
+	case "worker":
+		settleAsWorker()
+		return
+	case "server":
 		main()
 		return
 	}

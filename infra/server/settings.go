@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"net/url"
+	"os"
 	"path/filepath"
 	"strings"
 	"time"
@@ -17,6 +18,7 @@ import (
 	"github.com/ausbizconsulting/referral-fhir-server/shared/principal"
 	"github.com/ausbizconsulting/referral-fhir-server/shared/referral"
 	"github.com/ausbizconsulting/referral-fhir-server/shared/secrets"
+	"github.com/ausbizconsulting/referral-fhir-server/shared/telemetry"
 )
 
 // settings are the environment variables of the server; README.md has them in a table.
@@ -52,6 +54,10 @@ type settings struct {
 	defaultWait    time.Duration
 	collector      string // what the environment says about Go's garbage collector
 	logLevel       slog.Level
+	stderr         *telemetry.Writer // to which the log goes
+	log            *slog.Logger
+	tracer         *telemetry.Tracer // nil: nothing is traced
+	tracing        []string          // the variables, as NAME=value, that say where traces go
 }
 
 // The values of REFERRAL_QUEUE.
@@ -86,6 +92,7 @@ func readSettings(v *env.Settings) settings {
 		collector:      v.String("GOGC", "") + v.String("GOMEMLIMIT", ""),
 		logLevel:       v.Level("REFERRAL_LOG_LEVEL"),
 	}
+	s.readTelemetry(v)
 	wait := time.Duration(0)
 	if s.queue == queueDirect {
 		wait = env.LongestWait // what has settled is answered at once
@@ -118,9 +125,21 @@ func readSettings(v *env.Settings) settings {
 	return s
 }
 
+// readTelemetry reads who is told what the server does.
+func (s *settings) readTelemetry(v *env.Settings) {
+	s.stderr = telemetry.NewWriter(os.Stderr, 0)
+	s.log = telemetry.NewLog(s.stderr, s.logLevel)
+	s.tracer = telemetry.TracerFromSettings(v, "referral-fhir-server", s.log)
+	for _, name := range []string{"OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_HEADERS"} {
+		if value := v.String(name, ""); value != "" {
+			s.tracing = append(s.tracing, name+"="+value)
+		}
+	}
+}
+
 // readCallers reads who calls, and by what they know this server.
 func (s *settings) readCallers(v *env.Settings) {
-	s.callers = principal.FromSettings(v, principal.DevelopmentClients, newLog(s.logLevel))
+	s.callers = principal.FromSettings(v, principal.DevelopmentClients, s.log)
 	for _, name := range []string{
 		"REFERRAL_AUTH", "REFERRAL_KEY_PEPPER", "REFERRAL_CRL_GRACE",
 		"REFERRAL_TOKEN_ISSUERS", "REFERRAL_TOKEN_AUDIENCES", "REFERRAL_TOKEN_ORG_CLAIM",
@@ -152,7 +171,7 @@ func (s *settings) readCallers(v *env.Settings) {
 
 // readKeys reads with what submission ids are made.
 func (s *settings) readKeys(v *env.Settings) {
-	s.keys = secrets.KeysFromSettings(v, newLog(s.logLevel))
+	s.keys = secrets.KeysFromSettings(v, s.log)
 	if v.String("REFERRAL_KEYS_SECRET", "") != "" {
 		if s.lambdaDir != "" { // whose AWS credentials are those of the local queue
 			v.Wrong("REFERRAL_KEYS_SECRET", "unset with REFERRAL_LAMBDA_DIR")

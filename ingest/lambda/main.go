@@ -6,7 +6,6 @@ package main
 import (
 	"context"
 	"net/http"
-	"os"
 
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
@@ -29,9 +28,10 @@ func start(ctx context.Context, v *env.Settings) (any, error) {
 	baseURL, queueURL := v.BaseURL(), v.QueueURL()
 	store, cors := awslambda.OptionalStore(v, postgres.RoleQuery), fhirhttp.CORSFromSettings(v)
 	bucket, dir := v.String("REFERRAL_BLOB_BUCKET", ""), v.String("REFERRAL_BLOB_DIR", "")
+	t := awslambda.Telemetry(v, "ingest", store)
 	c := ingest.Config{
 		Authenticate: awslambda.Clients(v, baseURL).Authenticate, Schemas: schemas.New(profiles.Read(v, baseURL)), Keys: awslambda.Keys(v),
-		BaseURL: baseURL, HTTP: fhirhttp.Server{Log: awslambda.Log(v, os.Stderr)}, DefaultWait: v.DefaultWait(0),
+		BaseURL: baseURL, HTTP: fhirhttp.Server{Log: t.Log, Metrics: t.Metrics, Tracer: t.Tracer}, DefaultWait: v.DefaultWait(0),
 		MaxBody: int64(v.MaxBody()), MaxEntries: v.MaxEntries(), MaxWork: int64(v.MaxWork()),
 	}
 	if c.DefaultWait > 0 && store == nil {
@@ -55,5 +55,5 @@ func start(ctx context.Context, v *env.Settings) (any, error) {
 	mux := http.NewServeMux()
 	ingest.New(c).Register(mux)
 	fhirhttp.RegisterHealth(mux, fhirhttp.Parts{"queue": referrals.Ready})
-	return awslambda.Handle(cors.Handler(c.HTTP.Routes(mux))), nil
+	return awslambda.Flushing(awslambda.Handle(cors.Handler(c.HTTP.Routes(mux))), t), nil
 }

@@ -4,7 +4,6 @@ package main
 
 import (
 	"context"
-	"os"
 	"time"
 
 	"github.com/aws/aws-lambda-go/events"
@@ -28,9 +27,10 @@ func start(ctx context.Context, v *env.Settings) (any, error) {
 	store := awslambda.Store(v, postgres.RoleProcessor)
 	bucket, dir := v.String("REFERRAL_BLOB_BUCKET", ""), v.String("REFERRAL_BLOB_DIR", "")
 	baseURL := v.BaseURL()
+	t := awslambda.Telemetry(v, "processor", store)
 	c := processor.Config{
 		Store: store, Keys: awslambda.Keys(v), BaseURL: baseURL, Schemas: schemas.New(profiles.Read(v, baseURL)),
-		Log: awslambda.Log(v, os.Stderr), ItemTimeout: v.MessageTimeout(),
+		Log: t.Log, Metrics: t.Metrics, Tracer: t.Tracer, ItemTimeout: v.MessageTimeout(),
 	}
 	if err := v.Err(); err != nil {
 		return nil, err
@@ -45,7 +45,7 @@ func start(ctx context.Context, v *env.Settings) (any, error) {
 	client := sqs.NewFromConfig(aws)
 	c.Delay = sqsqueue.Delay(client, queueURL.String())
 	c.DeadLetter = sqsqueue.DeadLetter(client, deadLetterURL.String())
-	return inTime(processor.New(c).HandleSQS), nil
+	return awslambda.Flushing(inTime(processor.New(c).HandleSQS), t), nil
 }
 
 // reportTime is kept of an invocation for reporting what it had no time for.

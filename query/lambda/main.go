@@ -5,7 +5,6 @@ package main
 import (
 	"context"
 	"net/http"
-	"os"
 
 	"github.com/ausbizconsulting/referral-fhir-server/query"
 	"github.com/ausbizconsulting/referral-fhir-server/shared/awslambda"
@@ -18,9 +17,10 @@ func main() { awslambda.Main("query", start) }
 
 func start(_ context.Context, v *env.Settings) (any, error) {
 	baseURL, store, cors := v.BaseURL(), awslambda.Store(v, postgres.RoleQuery), fhirhttp.CORSFromSettings(v)
+	t := awslambda.Telemetry(v, "query", store)
 	c := query.Config{
 		Authenticate: awslambda.Clients(v, baseURL).Authenticate, Keys: awslambda.Keys(v),
-		BaseURL: baseURL, HTTP: fhirhttp.Server{Log: awslambda.Log(v, os.Stderr)},
+		BaseURL: baseURL, HTTP: fhirhttp.Server{Log: t.Log, Metrics: t.Metrics, Tracer: t.Tracer},
 		MaxBody: int64(v.MaxBody()), MaxEntries: v.MaxEntries(),
 	}
 	if err := v.Err(); err != nil {
@@ -30,5 +30,5 @@ func start(_ context.Context, v *env.Settings) (any, error) {
 	mux := http.NewServeMux()
 	query.New(c).Register(mux)
 	fhirhttp.RegisterHealth(mux, fhirhttp.Parts{"store": store.Ready})
-	return awslambda.Handle(cors.Handler(c.HTTP.Routes(mux))), nil
+	return awslambda.Flushing(awslambda.Handle(cors.Handler(c.HTTP.Routes(mux))), t), nil
 }

@@ -38,8 +38,10 @@ func Store(v *env.Settings, role string) *postgres.DB {
 
 // OptionalStore is Store for who can do without: when neither variable is set, the result is nil.
 func OptionalStore(v *env.Settings, role string) *postgres.DB {
+	size := v.StoreConnections(env.FunctionStoreConnections)
 	c := postgres.Config{
-		URL: v.String("DATABASE_URL", ""), Role: role, MaxConns: int32(v.StoreConnections(env.FunctionStoreConnections)),
+		URL: v.String("DATABASE_URL", ""), Role: role, MaxConns: int32(size),
+		Total: v.Concurrency() * (size + 1), // and one, while somebody waits
 	}
 	database := secrets.DatabaseFromSettings(v, Log(v, os.Stderr))
 	switch {

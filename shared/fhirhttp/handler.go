@@ -19,6 +19,8 @@ import (
 
 	"github.com/ausbizconsulting/referral-fhir-server/shared/fhir"
 	"github.com/ausbizconsulting/referral-fhir-server/shared/principal"
+	"github.com/ausbizconsulting/referral-fhir-server/shared/referral"
+	"github.com/ausbizconsulting/referral-fhir-server/shared/telemetry"
 )
 
 // Response is what a handler answers with and what the request's log line will say. Its fields are filled by the
@@ -27,9 +29,19 @@ type Response struct {
 	http.ResponseWriter
 	RequestID  string
 	Principal  principal.Principal
-	Submission string // submission id, once known
+	Submission string          // submission id, once known
+	EventType  string          // what is done; as telemetry.Event has it
+	ResourceID referral.UUID   // of the resource that is made; zero: none is, or nobody knows yet
+	Span       *telemetry.Span // of the request; nil: it is not traced
+	start      time.Time
+	accepted   time.Duration // until what was sent was accepted; 0: nothing was
 	status     int
 	form       form
+}
+
+// Accepted says that what was sent is on the queue for good, as submission.
+func (w *Response) Accepted(submission string) {
+	w.Submission, w.accepted = submission, max(time.Since(w.start), 1)
 }
 
 // WriteHeader records the status for the log line.
@@ -47,49 +59,33 @@ func (w *Response) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 // already; it is logged once, here.
 type Handler func(w *Response, r *http.Request) error
 
-// Observer is told of each finished request; route is its template, such as "POST /fhir".
-type Observer func(route string, status int, d time.Duration)
-
-// Server makes http.Handlers of Handlers. The zero value logs nothing and observes nothing.
+// Server makes http.Handlers of Handlers. The zero value tells nobody of them.
 type Server struct {
-	Log     *slog.Logger // nil: discard
-	Observe Observer     // nil: nobody
+	Log     *slog.Logger       // nil: discard
+	Metrics telemetry.Recorder // nil: nobody takes them
+	Tracer  *telemetry.Tracer  // nil: nothing is traced
 }
 
-// Handle returns h behind the common parts: request id, headers, recovery, error answers and the log line.
+// Handle returns h behind the common parts: request id, headers, recovery, error answers, the log line, metrics and the
+// span. route is its template, such as "POST /fhir".
 func (s Server) Handle(route string, h Handler) http.Handler {
-	log := s.Log
-	if log == nil {
-		log = slog.New(slog.DiscardHandler)
+	kind, eventType := telemetry.RouteOf(route)
+	span := string(kind)
+	if kind == telemetry.Other {
+		span = eventType
 	}
 	return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
-		start := time.Now()
-		w := &Response{ResponseWriter: rw, RequestID: requestID(r), form: formOf(r.Header, r.URL.Query())}
+		w := &Response{
+			ResponseWriter: rw, RequestID: requestID(r), EventType: eventType, start: time.Now(), form: formOf(r.Header, r.URL.Query()),
+		}
+		w.Span = s.Tracer.Start(r.Header.Get("Traceparent"), span, telemetry.Server, w.start)
 		w.Header().Set("X-Request-ID", w.RequestID)
 		protect(w.Header(), r)
 		err := recovered(h, w, r)
 		if err != nil && w.status == 0 {
 			writeError(w, err)
 		}
-		if s.Observe != nil {
-			s.Observe(route, w.status, time.Since(start))
-		}
-		attributes := []slog.Attr{
-			slog.String("requestId", w.RequestID), slog.String("route", route), slog.Int("status", w.status),
-			slog.Float64("ms", float64(time.Since(start).Microseconds())/1000),
-			slog.String("org", w.Principal.Org), slog.String("client", w.Principal.Client),
-		}
-		if w.Submission != "" {
-			attributes = append(attributes, slog.String("submission", w.Submission))
-		}
-		level := slog.LevelInfo
-		if err != nil {
-			attributes = append(attributes, slog.String("error", err.Error()))
-			if w.status >= 500 {
-				level = slog.LevelError
-			}
-		}
-		log.LogAttrs(r.Context(), level, "request", attributes...)
+		s.tell(route, w, r, err)
 	})
 }
 
@@ -103,6 +99,9 @@ func recovered(h Handler, w *Response, r *http.Request) (err error) {
 			err = fmt.Errorf("panic of type %T at %s", p, panicPlace())
 		}
 	}()
+	if err := checkHeader(r.Header); err != nil {
+		return err
+	}
 	return h(w, r)
 }
 
@@ -113,6 +112,10 @@ func requestID(r *http.Request) string {
 	if id := r.Header.Get("X-Request-Id"); requestIDPattern.MatchString(id) {
 		return id
 	}
+	return newRequestID()
+}
+
+func newRequestID() string {
 	var b [12]byte
 	rand.Read(b[:])
 	return hex.EncodeToString(b[:])

@@ -14,13 +14,14 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/ausbizconsulting/referral-fhir-server/shared/fhir"
 	"github.com/ausbizconsulting/referral-fhir-server/shared/fhirhttp"
 	"github.com/ausbizconsulting/referral-fhir-server/shared/principal"
+	"github.com/ausbizconsulting/referral-fhir-server/shared/telemetry"
+	"github.com/ausbizconsulting/referral-fhir-server/shared/telemetry/teletest"
 )
 
 // word is what must be found nowhere.
@@ -246,27 +247,101 @@ func TestLogLine(t *testing.T) {
 	e.without(t, word)
 	line := e.line(t)
 	got := slices.Sorted(maps.Keys(line))
-	want := []string{"client", "error", "level", "ms", "msg", "org", "requestId", "route", "status", "submission", "time"}
+	want := []string{"client", "code", "error", "eventId", "eventType", "level", "ms", "msg", "org", "outcome", "requestId", "route", "status", "submission", "time"}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("keys (-want +got):\n%s", diff)
 	}
-	if line["route"] != "POST /fhir" || line["status"] != 422.0 || line["error"] != "required at Bundle.type" || line["org"] != "8003621566684455" {
+	if line["route"] != "POST /fhir" || line["status"] != 422.0 || line["error"] != "required at Bundle.type" || line["org"] != "8003621566684455" ||
+		line["eventType"] != "submit" || line["outcome"] != "refused" || line["code"] != "required" {
 		t.Errorf("got log %s", e.log)
 	}
 }
 
-func TestObserve(t *testing.T) {
-	var got []string
-	server := fhirhttp.Server{Observe: func(route string, status int, d time.Duration) {
-		got = append(got, fmt.Sprint(route, " ", status, " ", d >= 0))
-	}}
-	for _, h := range []fhirhttp.Handler{
-		writesEmpty,
-		func(*fhirhttp.Response, *http.Request) error { return errors.New("cause") },
-	} {
-		server.Handle("GET /fhir", h).ServeHTTP(httptest.NewRecorder(), get())
+// recorder keeps the names of what is measured, and the labels.
+type recorder []string
+
+func (r *recorder) Record(all []telemetry.Measurement) {
+	for _, m := range all {
+		*r = append(*r, m.Metric.Name+m.Label)
 	}
-	if diff := cmp.Diff([]string{"GET /fhir 200 true", "GET /fhir 500 true"}, got); diff != "" {
-		t.Errorf("observed (-want +got):\n%s", diff)
+}
+
+// TestMetrics: what is accepted, polled, read and refused is measured.
+func TestMetrics(t *testing.T) {
+	var got recorder
+	server := fhirhttp.Server{Metrics: &got}
+	for _, test := range []struct {
+		route string
+		h     fhirhttp.Handler
+	}{
+		{"POST /fhir", func(w *fhirhttp.Response, r *http.Request) error { w.Accepted("an-id"); return writesEmpty(w, r) }},
+		{"GET /fhir/_status/{id}", writesEmpty},
+		{"GET /fhir/{type}", func(*fhirhttp.Response, *http.Request) error { return errors.New("cause") }},
+		{"other", func(*fhirhttp.Response, *http.Request) error { return fhir.NewError(fhir.CodeNotFound, "", "") }},
+	} {
+		server.Handle(test.route, test.h).ServeHTTP(httptest.NewRecorder(), get())
+	}
+	if diff := cmp.Diff(recorder{"Accepted", "Accept", "Poll", "Read", "Refused5xx", "Refused4xx"}, got); diff != "" {
+		t.Errorf("measured (-want +got):\n%s", diff)
+	}
+}
+
+// TestResource: a line names a type of FHIR and an id that can be one of ours, and nothing else of an address.
+func TestResource(t *testing.T) {
+	const id = "0198c0de-1234-7000-8000-000000000001"
+	for _, test := range []struct{ route, path, resourceType, id string }{
+		{"GET /fhir/{type}/{id}", "/fhir/Patient/" + id, "Patient", id},
+		{"GET /fhir/{type}/{id}", "/fhir/Patient/8003608166690503", "Patient", ""},
+		{"GET /fhir/{type}/{id}", "/fhir/" + word + "/" + id, "", ""},
+		{"GET /fhir/{type}/{id}", "/fhir/family/" + id, "", ""},
+		{"GET /fhir/{type}", "/fhir/Task", "Task", ""},
+		{"GET /fhir/AuditEvent/{id}", "/fhir/AuditEvent/" + id, "AuditEvent", id},
+		{"POST /fhir/Bundle", "/fhir/Bundle", "Bundle", ""},
+		{"GET /fhir/_status/{id}", "/fhir/_status/" + id, "", ""},
+		{"GET /referrals/{id}", "/referrals/" + id, "", ""},
+	} {
+		var log bytes.Buffer
+		mux := http.NewServeMux()
+		mux.Handle(test.route, fhirhttp.Server{Log: slog.New(slog.NewJSONHandler(&log, nil))}.Handle(test.route, writesEmpty))
+		method, _, _ := strings.Cut(test.route, " ")
+		mux.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(method, test.path, nil))
+		line := exchange{log: log.String()}.line(t)
+		text := func(name string) string { value, _ := line[name].(string); return value }
+		if text("resourceType") != test.resourceType || text("resourceId") != test.id {
+			t.Errorf("%s: got %q and %q, want %q and %q", test.path, text("resourceType"), text("resourceId"), test.resourceType, test.id)
+		}
+	}
+}
+
+// TestSpan: a request's span is in its caller's trace, and the line names the trace.
+func TestSpan(t *testing.T) {
+	collector := teletest.Start(t)
+	tracer := telemetry.NewTracer(collector.URL, nil, "ingest", slog.New(slog.DiscardHandler))
+	var log bytes.Buffer
+	server := fhirhttp.Server{Log: slog.New(slog.NewJSONHandler(&log, nil)), Tracer: tracer}
+	r := get()
+	r.Header.Set("Traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
+	r.Header.Set("X-Request-Id", "r-1")
+	server.Handle("POST /fhir", func(w *fhirhttp.Response, _ *http.Request) error {
+		w.Accepted("an-id")
+		return errors.New("cause")
+	}).ServeHTTP(httptest.NewRecorder(), r)
+	tracer.Flush(t.Context())
+	spans := collector.Spans()
+	if len(spans) != 1 {
+		t.Fatalf("got %d spans, want one", len(spans))
+	}
+	want := map[string]string{
+		"http.route": "POST /fhir", "http.response.status_code": "500", "referral.request_id": "r-1", "referral.submission": "an-id", "referral.event_type": "submit",
+	}
+	if diff := cmp.Diff(want, spans[0].Attributes); diff != "" {
+		t.Errorf("attributes (-want +got):\n%s", diff)
+	}
+	got := spans[0]
+	if got.Name != "accept" || got.Trace != "0af7651916cd43dd8448eb211c80319c" || got.Parent != "b7ad6b7169203331" || !got.Failed {
+		t.Errorf("got %+v", got)
+	}
+	if line := (exchange{log: log.String()}).line(t); line["traceId"] != got.Trace {
+		t.Errorf("got log %s, want the trace", &log)
 	}
 }

@@ -19,13 +19,13 @@ type Mux interface {
 }
 
 // Routes returns mux with an answer for what it does not match: 405 with Allow where the path is served for other
-// methods, 404 elsewhere, also for paths that http.ServeMux would redirect, such as //fhir and /fhir/../fhir. Nothing
+// methods, 404 elsewhere, also for paths that http.ServeMux would redirect, such as //fhir and /fhir/../fhir, or answers itself (OPTIONS *). Nothing
 // may be registered under "/" before.
 func (s Server) Routes(mux *http.ServeMux) http.Handler {
 	mux.Handle("/", s.unmatched(mux))
 	nowhere := s.Handle("other", func(*Response, *http.Request) error { return nothingServed() })
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if clean := path.Clean(r.URL.Path); clean != r.URL.Path && clean+"/" != r.URL.Path {
+		if clean := path.Clean(r.URL.Path); clean != r.URL.Path && clean+"/" != r.URL.Path || r.RequestURI == "*" {
 			nowhere.ServeHTTP(w, r)
 			return
 		}

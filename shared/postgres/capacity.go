@@ -20,6 +20,10 @@ type Capacity struct {
 // Usable is what is left for logins without privileges.
 func (c Capacity) Usable() int { return c.Max - c.Reserved }
 
+// Share is what a whole deployment may take. The rest is for who migrates, mends and looks, and for a new release's
+// connections beside the old one's.
+func (c Capacity) Share() int { return c.Max * 7 / 10 }
+
 func (c Capacity) String() string {
 	return fmt.Sprintf("%d (max_connections %d, %d of them reserved)", c.Usable(), c.Max, c.Reserved)
 }
@@ -59,9 +63,9 @@ func capacityOf(ctx context.Context, conn *pgx.Conn) (c Capacity, err error) {
 	return c, err
 }
 
-// withinCapacity refuses the connections of a pool that is larger than its server allows. It asks once, with the
-// first connection: a round trip that only the first statement waits for.
-func withinCapacity(size int32) func(context.Context, *pgx.Conn) error {
+// withinCapacity refuses the connections of a pool that is larger than its server allows, or of a deployment that may come
+// to take more than its share. It asks once, with the first connection: a round trip that only the first statement waits for.
+func withinCapacity(size int32, total int) func(context.Context, *pgx.Conn) error {
 	var known atomic.Bool
 	return func(ctx context.Context, conn *pgx.Conn) error {
 		if known.Load() {
@@ -73,6 +77,9 @@ func withinCapacity(size int32) func(context.Context, *pgx.Conn) error {
 		}
 		if int(size) > c.Usable() {
 			return fmt.Errorf("%w: a pool of %d, and the server has %v", ErrCapacity, size, c)
+		}
+		if total > c.Share() {
+			return fmt.Errorf("%w: all pools may come to %d, and 0.7 of the server's max_connections are %d", ErrCapacity, total, c.Share())
 		}
 		known.Store(true)
 		return nil

@@ -53,6 +53,25 @@ func TestCapacity(t *testing.T) {
 	}
 }
 
+// TestShare: a deployment that may come to take more than 0.7 of the server's connections is refused at its first one.
+func TestShare(t *testing.T) {
+	url := pgtest.New(t)
+	c, err := postgres.ReadCapacity(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for total, fits := range map[int]bool{0: true, c.Max * 7 / 10: true, c.Max*7/10 + 1: false} {
+		db, err := postgres.Open(postgres.Config{URL: url, Role: postgres.RoleQuery, MaxConns: 2, Total: total})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer db.Close()
+		if err := db.Ready(t.Context()); fits != (err == nil) || !fits && !errors.Is(err, postgres.ErrCapacity) {
+			t.Errorf("%d of %d: got %v, want it to fit: %v", total, c.Max, err, fits)
+		}
+	}
+}
+
 func TestCapacityOfNobody(t *testing.T) {
 	if _, err := postgres.ReadCapacity(t.Context(), "postgres://nobody@127.0.0.1:1/none"); !errors.Is(err, postgres.ErrUnavailable) {
 		t.Errorf("got %v, want ErrUnavailable", err)

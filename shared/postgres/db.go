@@ -21,6 +21,7 @@ type Config struct {
 	URL      string // of a login that is a member of Role; empty: BeforeConnect says all of it
 	Role     string // RoleProcessor or RoleQuery
 	MaxConns int32  // 0: 4. More than the server allows: every operation is refused with ErrCapacity
+	Total    int    // connections of the whole deployment at its most, which is held against the server's Share; 0: not known
 
 	// BeforeConnect changes what each connection is made with, such as a password that rotates; nil: nothing does. After
 	// PostgreSQL has refused the password it is asked once more.
@@ -57,7 +58,7 @@ func Open(c Config) (*DB, error) {
 		config.MaxConns = 4
 	}
 	config.PingTimeout = aliveTimeout
-	config.AfterConnect = withinCapacity(config.MaxConns)
+	config.AfterConnect = withinCapacity(config.MaxConns, c.Total)
 	config.BeforeConnect = c.BeforeConnect
 	config.ConnConfig.ConnectTimeout = connectTimeout
 	config.ConnConfig.RuntimeParams["role"] = c.Role
@@ -88,6 +89,9 @@ func (db *DB) Ready(ctx context.Context) error {
 	defer conn.Release()
 	return reduce("ready", conn.Ping(ctx))
 }
+
+// Connections is how many are open, in use or not, but for the one on which those who wait hear of settlements.
+func (db *DB) Connections() int { return int(db.pool.Stat().TotalConns()) }
 
 // acquire returns a connection of the pool, which is to be released. Where PostgreSQL refuses the password it tries once
 // more: there may be another one by now.

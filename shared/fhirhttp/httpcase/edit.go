@@ -11,8 +11,8 @@ import (
 	"strings"
 )
 
-// edit changes the body by one line of the section edit.
-func (c *Case) edit(line, testdata string) error {
+// Edit changes the body by one line of the section edit; files are of the folder testdata.
+func (c *Case) Edit(line, testdata string) error {
 	name, rest, _ := strings.Cut(line, " ")
 	args, err := arguments(rest)
 	if err != nil {

@@ -25,7 +25,7 @@ func parse(text, testdata string) (Case, error) {
 	}
 	c.Body = []byte(strings.TrimSuffix(body, "\n"))
 	for line := range strings.Lines(edit) {
-		if err := c.edit(strings.TrimSpace(line), testdata); err != nil {
+		if err := c.Edit(strings.TrimSpace(line), testdata); err != nil {
 			return c, fmt.Errorf("edit %q: %w", line, err)
 		}
 	}
