@@ -56,12 +56,15 @@ const (
 
 // parseQuery understands the parameters of a search. One that it does not know is refused, lest more is found than was
 // asked for, or ignored for who prefers handling=lenient (FHIR R4 search.html#errors); one whose modifier or chain is not
-// served is refused always. base is as in search.ParseCriterion.
+// served is refused always, and so is an include but for who prefers lenient. base is as in search.ParseCriterion.
 func parseQuery(resourceType, base string, values url.Values, lenient bool) (query, error) {
 	q := query{resourceType: resourceType, base: base, count: defaultCount, understood: url.Values{}}
 	for _, name := range slices.Sorted(maps.Keys(values)) {
 		for _, value := range values[name] {
 			known, err := q.add(name, value)
+			if err != nil && lenient && isInclude(name) {
+				continue // without it nothing else is found
+			}
 			if err != nil {
 				return query{}, err
 			}
@@ -77,6 +80,11 @@ func parseQuery(resourceType, base string, values url.Values, lenient bool) (que
 		return query{}, fhir.NewError(fhir.CodeTooCostly, "", fmt.Sprintf("A search has at most %d criteria", maxCriteria))
 	}
 	return q, nil
+}
+
+func isInclude(name string) bool {
+	base, _, _ := strings.Cut(name, ":")
+	return base == "_include" || base == "_revinclude"
 }
 
 func (q *query) add(name, value string) (known bool, err error) {

@@ -191,6 +191,10 @@ func (w *walk) primitive(n *node, v *fhir.Value, property string) {
 		w.unknownCode(n, property)
 	} else if why := checkText(n.name, v.Text()); why != "" {
 		w.report(fhir.CodeValue, "", property+" "+why)
+		if n.name == "base64Binary" {
+			last := &w.issues[len(w.issues)-1]
+			last.Rule, last.Source = base64Rule, fhir.OwnRules
+		}
 	}
 }
 

@@ -26,7 +26,7 @@ func TestCheckTellsOneFaultOnce(t *testing.T) {
 		profiles  []string
 		want      []string
 	}{
-		{"base64", `{"resourceType":"Binary","contentType":"text/plain","data":"SGVsbG8"}`, nil, []string{"error value Binary.data "}},
+		{"base64", `{"resourceType":"Binary","contentType":"text/plain","data":"SGVsbG8"}`, nil, []string{"error value Binary.data base64"}},
 		{"slices of what is missing", `{"resourceType":"Task","meta":{"versionId":"1"},"status":"requested","intent":"order"}`, []string{taskGroup}, []string{
 			"error required Task.code cardinality", "error required Task.for cardinality", "error required Task.authoredOn cardinality",
 			"error required Task.requester cardinality", "error required Task.groupIdentifier cardinality", "error required Task.meta.tag cardinality"}},

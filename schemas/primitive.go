@@ -2,6 +2,10 @@ package schemas
 
 import "strings"
 
+// base64Rule makes of base64 that cannot be decoded a rule that is broken, 422, and no document that cannot be read: a file
+// was damaged, and the rest is as it should be (RELIABILITY C33).
+const base64Rule = "base64"
+
 // checkText says what is wrong with a primitive of the type called name that its pattern cannot tell, completing
 // the sentence "birthDate …"; "" when nothing is.
 func checkText(name, text string) string {

@@ -304,7 +304,7 @@ func once(issues []fhir.Issue) []fhir.Issue {
 	malformed := map[string]bool{}
 	kept := issues[:0]
 	for _, i := range issues {
-		if i.Rule == "" {
+		if i.Rule == "" || i.Rule == base64Rule {
 			malformed[i.Expression] = malformed[i.Expression] || i.Code == fhir.CodeValue
 			kept = append(kept, i)
 			continue

@@ -11,11 +11,10 @@ import (
 
 // TestCases runs every case of testdata/transactions, and what many do at once, with the queue and without it.
 func TestCases(t *testing.T) {
-	program := build(t)
 	for _, mode := range modes {
 		t.Run(mode.name, func(t *testing.T) {
 			t.Parallel()
-			s := stack{base: launch(t, program, mode.name), prefer: mode.prefer, bodies: newBodies()}
+			s := stack{base: launch(t, mode.variables...).base, prefer: mode.prefer, bodies: newBodies()}
 			t.Run("cases", s.cases)
 			t.Run("at once", s.atOnce)
 			t.Run("searches", s.searches)
@@ -115,6 +114,7 @@ func (v values) check(st step, a answer) (failures []string) {
 // OperationOutcome (http.html#return), a body says that it is FHIR (#mime-type), and an ETag is the resource's version
 // (#concurrency).
 func always(a answer) (failures []string) {
+	failures = protected(a.header)
 	if len(a.body) == 0 {
 		if a.status >= http.StatusBadRequest {
 			failures = append(failures, "a failure without an OperationOutcome")

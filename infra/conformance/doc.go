@@ -3,7 +3,9 @@
 //
 // It promises that every case of testdata/transactions, one for each normative sentence, holds for the whole stack in
 // one process, with the queue (each write says Prefer: wait) and without it (direct mode), and that every body the
-// server sends on the way is valid R4. With the build tag npm, a client and a validator that others wrote say the same.
+// server sends on the way is valid R4; that every row of testdata/corpus is answered as it says, cheaply, and leaves nothing;
+// and that marked patients' data sent in every way show in no log, metric, error, attribute or output of an operator's
+// tool. With the build tag npm, a client and a validator that others wrote say the same.
 // How a part works inside is for the tests beside it.
 //
 // A case is a file of testdata/transactions: the sentence in plain words with its section, then steps.

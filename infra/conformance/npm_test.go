@@ -37,11 +37,10 @@ func TestNPM(t *testing.T) {
 	}
 	node(t, nil, "npm", "ci", "--ignore-scripts", "--prefer-offline", "--no-audit", "--no-fund", "--no-update-notifier", "--loglevel=error")
 
-	program := build(t)
 	for _, mode := range modes {
 		t.Run(mode.name, func(t *testing.T) {
 			folder := t.TempDir()
-			s := stack{base: launch(t, program, mode.name), prefer: mode.prefer, bodies: newBodies()}
+			s := stack{base: launch(t, mode.variables...).base, prefer: mode.prefer, bodies: newBodies()}
 			t.Run("cases", s.cases)
 			t.Run("client", func(t *testing.T) {
 				node(t, []string{"FHIR_BASE_URL=" + s.base + "/fhir", "FHIR_PREFER=" + mode.prefer, "BODIES=" + folder}, "node", "--test", "client.test.mjs")

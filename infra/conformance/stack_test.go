@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -16,90 +17,170 @@ import (
 
 // modes are the ways in which the server settles, and what each write is sent with, so that its answer is that of a
 // synchronous server.
-var modes = []struct{ name, prefer string }{
-	{"queue", "wait=20"},
-	{"direct", ""},
+var modes = []struct {
+	name, prefer string
+	variables    []string // NAME=value
+}{
+	{"queue", "wait=20", nil},
+	{"direct", "", []string{"REFERRAL_QUEUE=direct"}},
 }
 
-// build builds the server and returns the program.
-func build(t testing.TB) string {
-	t.Helper()
-	program := filepath.Join(t.TempDir(), "server")
-	if output, err := exec.CommandContext(t.Context(), "go", "build", "-o", program, "../server").CombinedOutput(); err != nil {
-		t.Fatalf("build the server: %v\n%s", err, output)
+// programs builds the commands and functions when the first test asks for one, and gives the folder they are in.
+// TestMain sets it, since a testing.M hands nothing on to the tests it runs.
+var programs func() (dir string, err error)
+
+func TestMain(m *testing.M) {
+	dir, err := os.MkdirTemp("", "conformance")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
 	}
-	return program
+	programs = sync.OnceValues(func() (string, error) { return dir, buildAll(dir) })
+	status := m.Run()
+	if err := os.RemoveAll(dir); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		status = 1
+	}
+	os.Exit(status)
 }
 
-// launch starts the server on data of its own until the test ends, and returns its base URL, without /fhir, when it is
-// ready.
-func launch(t testing.TB, program, mode string) string {
+// buildAll builds the server, referralctl and, as make lambda does but for this machine, the functions.
+func buildAll(dir string) error {
+	arguments := [][]string{{"-o", dir + "/", "./infra/server", "./infra/referralctl"}}
+	for _, function := range []string{"ingest", "processor", "query"} {
+		arguments = append(arguments, []string{"-tags", "lambda.norpc", "-o", filepath.Join(dir, function, "bootstrap"), "./" + function + "/lambda"})
+	}
+	for _, a := range arguments {
+		c := exec.Command("go", append([]string{"build"}, a...)...)
+		c.Dir = filepath.Join("..", "..")
+		c.Env = append(os.Environ(), "CGO_ENABLED=0")
+		if output, err := c.CombinedOutput(); err != nil {
+			return fmt.Errorf("build %v: %w\n%s", a, err, output)
+		}
+	}
+	return nil
+}
+
+// built returns the path of a program, or the folder of functions for "".
+func built(t testing.TB, name string) string {
+	t.Helper()
+	dir, err := programs()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return filepath.Join(dir, name)
+}
+
+// host is a way to run the functions.
+type host struct {
+	name      string
+	variables []string // NAME=value
+}
+
+// hosts are all of them: in the server's process, and as Lambda runs them.
+func hosts(t testing.TB) []host {
+	t.Helper()
+	return []host{{"server", nil}, {"lambda", []string{"REFERRAL_LAMBDA_DIR=" + built(t, "")}}}
+}
+
+// process is a running server.
+type process struct {
+	base string // its address as a URL, without /fhir
+	dir  string // its data
+	log  string // the file with what it writes to standard output and standard error
+	stop func() // ends it and what it started; the test's end does that, too
+}
+
+// launch starts the server on data of its own until the test ends, with variables, each NAME=value, and returns when it
+// is ready.
+func launch(t testing.TB, variables ...string) process {
 	t.Helper()
 	dir := t.TempDir()
-	var output bytes.Buffer
-	c := exec.Command(program)
+	p := process{dir: dir, log: filepath.Join(t.TempDir(), "log")}
+	output, err := os.Create(p.log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer output.Close()
+	c := exec.Command(built(t, "server"))
 	c.Env = append(os.Environ(), "REFERRAL_DATA_DIR="+dir, "REFERRAL_LOG_LEVEL=warn", "REFERRAL_ADDR=127.0.0.1:0",
 		"REFERRAL_OPS_ADDR=127.0.0.1:0", "REFERRAL_SQS_ADDR=127.0.0.1:0")
-	if mode == "direct" {
-		c.Env = append(c.Env, "REFERRAL_QUEUE=direct")
-	}
-	c.Stderr = &output
+	c.Env = append(c.Env, variables...)
+	c.Stdout, c.Stderr = output, output
 	if err := c.Start(); err != nil {
 		t.Fatal(err)
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- c.Wait() }()
+	p.stop = sync.OnceFunc(func() { end(t, c, ended) })
 	t.Cleanup(func() {
-		select {
-		case err := <-ended:
-			t.Errorf("the server ended early: %v\n%s", err, output.String())
-			return
-		default:
-		}
-		if err := c.Process.Signal(syscall.SIGTERM); err != nil {
-			t.Error(err)
-		}
-		select {
-		case err := <-ended:
-			if err != nil {
-				t.Errorf("the server ended with %v, want exit 0", err)
-			}
-		case <-time.After(time.Minute):
-			c.Process.Kill()
-			t.Error("the server did not stop within a minute")
-		}
-		if t.Failed() && output.Len() > 0 {
-			t.Logf("the %s server said:\n%s", mode, output.String())
+		p.stop()
+		if t.Failed() {
+			t.Logf("the server said:\n%s", p.said(t))
 		}
 	})
 	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
 		if len(ended) > 0 {
 			break
 		}
-		base, ok := published(dir)
+		address, ok := p.published("REFERRAL_ADDR")
 		if !ok {
 			continue
 		}
-		if response, err := http.Get(base + "/health/ready"); err == nil {
+		p.base = "http://" + address
+		if response, err := http.Get(p.base + "/health/ready"); err == nil {
 			response.Body.Close()
 			if response.StatusCode == http.StatusOK {
-				return base
+				return p
 			}
 		}
 	}
-	t.Fatalf("the %s server was not ready within a minute", mode)
-	return ""
+	t.Fatal("the server was not ready within a minute")
+	return p
 }
 
-// published returns the base URL that a running server has written down in its data directory.
-func published(dir string) (string, bool) {
-	content, err := os.ReadFile(filepath.Join(dir, "env"))
+// end ends the server, which must be running still.
+func end(t testing.TB, c *exec.Cmd, ended <-chan error) {
+	t.Helper()
+	select {
+	case err := <-ended:
+		t.Errorf("the server ended early: %v", err)
+		return
+	default:
+	}
+	if err := c.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Error(err)
+	}
+	select {
+	case err := <-ended:
+		if err != nil {
+			t.Errorf("the server ended with %v, want exit 0", err)
+		}
+	case <-time.After(time.Minute):
+		c.Process.Kill()
+		t.Error("the server did not stop within a minute")
+	}
+}
+
+// said returns what the server has written to standard output and standard error.
+func (p process) said(t testing.TB) []byte {
+	t.Helper()
+	text, err := os.ReadFile(p.log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
+}
+
+// published returns a variable that the running server has written down for others in its data directory.
+func (p process) published(name string) (string, bool) {
+	content, err := os.ReadFile(filepath.Join(p.dir, "env"))
 	if err != nil {
 		return "", false
 	}
-	_, base, _ := strings.Cut(string(content), "REFERRAL_BASE_URL='")
-	base, _, ok := strings.Cut(base, "'")
-	return base, ok
+	_, rest, _ := strings.Cut("\n"+string(content), "\n"+name+"='")
+	value, _, ok := strings.Cut(rest, "'")
+	return value, ok
 }
 
 // stack is a running server, and what is known of the bodies it sends.

@@ -17,6 +17,18 @@ func (w *walk) narrative(div *fhir.Value) {
 	}
 }
 
+// confidentiality is the code system of security labels that say who may read (FHIR R4 security-labels.html).
+const confidentiality = "http://terminology.hl7.org/CodeSystem/v3-Confidentiality"
+
+// securityLabel checks one of meta.security. Restricted (R) is how this server treats all that it holds: sender and
+// addressees read it, and each time is recorded. Very restricted (V) asks for more.
+func (w *walk) securityLabel(v *fhir.Value) {
+	if v.Get("system").Text() == confidentiality && v.Get("code").Text() == "V" {
+		w.fail(own("security-label"), fhir.CodeSecurity, "",
+			"This server cannot treat a resource as very restricted (V): send it in a way that was agreed with the recipient")
+	}
+}
+
 // scheme checks a URL that software may follow.
 func (w *walk) scheme(v *fhir.Value) {
 	switch schemeOf(v.Text()) {

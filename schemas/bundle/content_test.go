@@ -54,6 +54,20 @@ func TestNarratives(t *testing.T) {
 	}
 }
 
+func TestSecurityLabels(t *testing.T) {
+	of := func(system, code string) string {
+		return fmt.Sprintf(`{"resourceType":"Patient","meta":{"security":[{"system":%q,"code":%q}]}}`, system, code)
+	}
+	const confidentiality = "http://terminology.hl7.org/CodeSystem/v3-Confidentiality"
+	for _, tt := range []ruleTest{
+		{"restricted", of(confidentiality, "R"), nil},
+		{"very restricted", of(confidentiality, "V"), []string{"error security Patient.meta.security[0] security-label"}},
+		{"another system", of("http://a.example", "V"), nil},
+	} {
+		tt.run(t)
+	}
+}
+
 func TestIdentifiers(t *testing.T) {
 	const (
 		ihi  = "http://ns.electronichealth.net.au/id/hi/ihi/1.0"
@@ -64,18 +78,20 @@ func TestIdentifiers(t *testing.T) {
 		return fmt.Sprintf(`{"resourceType":"Patient","identifier":[{%s"system":%q,"value":%q}]}`, typ, system, value)
 	}
 	const typed = `"type":{"text":"IHI"},`
-	is := func(rule string) []string { return []string{"warning value Patient.identifier[0].value " + rule} }
+	is := func(severity, rule string) []string {
+		return []string{severity + " value Patient.identifier[0].value " + rule}
+	}
 	for _, tt := range []ruleTest{
 		{"good", of(typed, ihi, "8003608833357361"), nil},
-		{"check digit", of(typed, ihi, "8003608833357362"), is("inv-ihi-value-2")},
-		{"another number's prefix", of(typed, ihi, "8003619900015717"), is("inv-ihi-value-1")},
-		{"in no guide", of(typed, abn, "81199926755"), is("identifier")},
+		{"check digit", of(typed, ihi, "8003608833357362"), is("error", "inv-ihi-value-2")},
+		{"another number's prefix", of(typed, ihi, "8003619900015717"), is("error", "inv-ihi-value-1")},
+		{"in no guide", of(typed, abn, "81199926755"), is("warning", "identifier")},
 		{"no type", of("", ihi, "8003608833357361"), []string{"warning required Patient.identifier[0].type identifier-type"}},
 		{"no type, where the system tells", of("", hpio, "8003621566684455"), nil},
 		{"unknown system", of("", "http://a.example", "x"), nil},
 		{"logical reference without a type", `{"resourceType":"Condition","subject":{"identifier":{"system":"` + ihi + `","value":"8003608833357361"}}}`, nil},
 		{"logical reference with a wrong digit", `{"resourceType":"Condition","subject":{"identifier":{"system":"` + hpio + `","value":"8003621566684456"}}}`,
-			[]string{"warning value Condition.subject.identifier.value inv-hpio-2"}},
+			[]string{"error value Condition.subject.identifier.value inv-hpio-2"}},
 	} {
 		tt.run(t)
 	}

@@ -20,13 +20,25 @@ func (w *walk) identifier(name string, v *fhir.Value) {
 		return
 	}
 	for _, problem := range system.Check(value.Text()) {
-		w.warn(ruleOf(problem), fhir.CodeValue, "value", problem.Sentence)
+		severity := fhir.SeverityWarning
+		if slices.Contains(healthcareIdentifiers, uri.Text()) {
+			severity = fhir.SeverityError
+		}
+		w.report(severity, ruleOf(problem), fhir.CodeValue, "value", problem.Sentence)
 	}
 	inList := w.path[len(w.path)-1].name == ""
 	if name == "identifier" && inList && v.Get("type") == nil && slices.Contains(slicedByType, uri.Text()) {
 		w.warn(own("identifier-type"), fhir.CodeRequired, "type",
 			"The "+system.Name+" has no type: AU Core knows it by its type, and treats this one as a number of any kind")
 	}
+}
+
+// healthcareIdentifiers are the numbers of the Healthcare Identifiers Service, by which records are matched and referrals
+// find their way: a wrong one is worth a 422 (RELIABILITY C28, C29).
+var healthcareIdentifiers = []string{
+	"http://ns.electronichealth.net.au/id/hi/ihi/1.0",
+	"http://ns.electronichealth.net.au/id/hi/hpii/1.0",
+	"http://ns.electronichealth.net.au/id/hi/hpio/1.0",
 }
 
 // slicedByType are the systems whose identifiers the profiles of AU Core tell by Identifier.type and not by the

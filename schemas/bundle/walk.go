@@ -117,6 +117,10 @@ func (w *walk) text(name string, v, m *fhir.Value) {
 		}
 	case "system":
 		w.identifier(name, v)
+	case "code":
+		if name == "security" {
+			w.securityLabel(v)
+		}
 	case "div":
 		if name == "text" {
 			w.narrative(m)

@@ -101,7 +101,7 @@ func until(t time.Time) time.Time {
 // parseInterval reads a date, dateTime or instant.
 func parseInterval(text string) (interval, bool) {
 	for _, l := range layouts {
-		if t, err := time.Parse(l.layout, text); err == nil {
+		if t, err := time.Parse(l.layout, text); err == nil && t.Year() > 0 { // FHIR has no year 0000
 			end := l.until(t)
 			if strings.Contains(text, ".") { // .000 is finer than a second, too
 				end = t.Truncate(time.Millisecond).Add(time.Millisecond)
