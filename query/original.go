@@ -43,6 +43,9 @@ func (s *Server) original(w *fhirhttp.Response, r *http.Request) error {
 	if !found {
 		return notFound()
 	}
+	if o.BundleType == postgres.Removed {
+		return fhir.NewError(fhir.CodeDeleted, "", "The body of the submission is removed: the time for which it is kept is over")
+	}
 	body, err := queue.Unpack(o.Content)
 	if err != nil || sha256.Sum256(body) != o.SHA256 {
 		return errors.New("the body of a submission is not the one that was received")

@@ -114,10 +114,10 @@ func answersOf(s postgres.Submission) []referral.Answer {
 	}
 }
 
-// single tells that the request was no Bundle: its one answer is the answer.
+// single tells that the request was no Bundle, or is removed: its one answer is the answer.
 func single(s postgres.Submission) bool {
 	switch s.BundleType {
-	case "create", "update", "patch", "delete":
+	case "create", "update", "patch", "delete", postgres.Removed:
 		return true
 	}
 	return false

@@ -55,7 +55,7 @@ func TestCatalogueKeepsTenantsApart(t *testing.T) {
 			where (case c.name when 'DELETE' then has_table_privilege(r.oid, t.oid, c.name) else has_any_column_privilege(r.oid, t.oid, c.name) end)
 				and not exists (select from pg_policy p where p.polrelid = t.oid and p.polcmd::text = c.code and r.oid = any (p.polroles))`,
 		"a policy is not about the organisation": `select p.polname from pg_policy p
-			where p.polroles not in (array['referral_reindex'::regrole::oid], array['referral_audit'::regrole::oid]) and coalesce(pg_get_expr(p.polwithcheck, p.polrelid), '') || coalesce(pg_get_expr(p.polqual, p.polrelid), '') not like '%app.org%'`,
+			where p.polroles not in (array['referral_reindex'::regrole::oid], array['referral_audit'::regrole::oid], array['referral_retention'::regrole::oid]) and coalesce(pg_get_expr(p.polwithcheck, p.polrelid), '') || coalesce(pg_get_expr(p.polqual, p.polrelid), '') not like '%app.org%'`,
 		"a role may truncate, or refer to what it may not read": `select t.relname || ' ' || r.rolname from ` + tables + ` t cross join ` + roles + ` r
 			where has_table_privilege(r.oid, t.oid, 'TRUNCATE') or has_table_privilege(r.oid, t.oid, 'REFERENCES') or has_table_privilege(r.oid, t.oid, 'TRIGGER')`,
 		"anybody may": `select c.relname from pg_class c cross join lateral aclexplode(c.relacl) a where c.relnamespace = 'public'::regnamespace and a.grantee = 0`,
@@ -63,7 +63,7 @@ func TestCatalogueKeepsTenantsApart(t *testing.T) {
 			and not coalesce(c.reloptions @> array['security_invoker=true'], false)`,
 		"a function is its owner's, by any path": `select p.proname from pg_proc p where p.pronamespace = 'public'::regnamespace and p.prosecdef
 			and not exists (select from unnest(p.proconfig) c where c like 'search_path=%')`,
-		"a server may read every organisation's": `select r.rolname from ` + roles + ` r where pg_has_role(r.oid, 'referral_reindex', 'MEMBER') or pg_has_role(r.oid, 'referral_audit', 'MEMBER')`,
+		"a server may read every organisation's": `select r.rolname from ` + roles + ` r where pg_has_role(r.oid, 'referral_reindex', 'MEMBER') or pg_has_role(r.oid, 'referral_audit', 'MEMBER') or pg_has_role(r.oid, 'referral_retention', 'MEMBER')`,
 		"a role is above row-level security":     `select r.rolname from ` + roles + ` r where r.rolsuper or r.rolbypassrls or exists (select from ` + tables + ` t where pg_has_role(r.oid, t.relowner, 'MEMBER'))`,
 		// ids, vids and numbers are the server's own.
 		"a unique key could be another organisation's": `select i.indexrelid::regclass::text from pg_index i

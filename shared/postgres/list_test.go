@@ -279,7 +279,7 @@ func TestListHasWhatAnEarlierReleaseSettled(t *testing.T) {
 		`drop function list_submission cascade`, `drop table listing`,
 		`drop policy update_resource on resource`, `drop policy delete_resource on resource`,
 		`drop policy cancel_submission on submission`, `drop policy cancel_quarantined on submission`,
-		`drop policy supersede_owned on history`, `alter table resource drop column accepted_at, drop column owner cascade, drop column d`, `alter table history drop column accepted_at, drop column d, drop column deleted`,
+		`drop policy supersede_owned on history`, `alter table resource drop column accepted_at, drop column owner cascade, drop column d`, `alter table history drop column accepted_at, drop column d, drop column deleted cascade`,
 		`alter table submission drop column authored, drop column listed, drop column answers, drop column "return"`, `create table str (h int8)`,
 		`delete from goose_db_version where version_id > 1`,
 	} {

@@ -48,6 +48,13 @@ func ReferenceHash(resourceType, param, target string) int64 {
 	return referenceKey.key(h)
 }
 
+// ReferencesTo is the range of the keys of all references to a resource of this server, whatever refers to it. Among them
+// are those to others that were made in the same quarter of a second.
+func ReferencesTo(target string) KeyRange {
+	h := ReferenceHash("", "", target)
+	return KeyRange{h &^ lowMask, h | lowMask}
+}
+
 // LockHash is the number of a lock on what the parts name: two that differ may have one number, and then wait for each
 // other without need.
 func LockHash(parts ...string) int64 { return int64(hash(append([]string{"lock"}, parts...)...)) }
