@@ -7,6 +7,8 @@ BIN := build
 TOOLS ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/referral-fhir-server
 GOLANGCI_VERSION := v2.15.0
 GOLANGCI := $(TOOLS)/golangci-lint-$(GOLANGCI_VERSION)
+CYCLONEDX_VERSION := v1.10.0
+CYCLONEDX := $(TOOLS)/cyclonedx-gomod-$(CYCLONEDX_VERSION)
 FUZZTIME ?= 60s
 FUZZ ?= $(sort $(dir $(shell grep -rl --include=*_test.go '^func Fuzz' .)))
 
@@ -14,8 +16,10 @@ FUZZ ?= $(sort $(dir $(shell grep -rl --include=*_test.go '^func Fuzz' .)))
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-# make run LAMBDA=1 runs the functions as bootstraps, as Lambda does.
-LAMBDA_FLAGS := -tags lambda.norpc -trimpath -ldflags '-s -w'
+# make run LAMBDA=1 runs the functions as bootstraps, as Lambda does. They are the same bytes whoever
+# builds them, wherever: neither folders nor the state of the checkout are in them.
+LAMBDA_FLAGS := -tags lambda.norpc -trimpath -buildvcs=false -ldflags '-s -w'
+LAMBDA_OS ?= linux
 LAMBDA_ARCH ?= arm64
 FUNCTIONS := ingest processor query
 
@@ -37,9 +41,7 @@ ifdef TLS
 	@$(GO) run ./infra/referralctl certs --out $(CERTS) >/dev/null
 endif
 ifdef LAMBDA
-	@for f in ingest processor query; do \
-		CGO_ENABLED=0 $(GO) build $(LAMBDA_FLAGS) -o $(BIN)/local/$$f/bootstrap ./$$f/lambda || exit 1; \
-	done
+	@$(MAKE) -s lambda BIN=$(BIN)/local LAMBDA_OS=$$($(GO) env GOHOSTOS) LAMBDA_ARCH=$$($(GO) env GOHOSTARCH)
 	@REFERRAL_LAMBDA_DIR=$(BIN)/local exec $(BIN)/server
 else
 	@exec $(BIN)/server
@@ -53,7 +55,13 @@ env: ## print the variables with which another process uses the running stack
 .PHONY: lambda
 lambda: ## build build/{ingest,processor,query}/bootstrap for Lambda (linux, LAMBDA_ARCH=arm64)
 	for f in $(FUNCTIONS); do \
-		GOOS=linux GOARCH=$(LAMBDA_ARCH) CGO_ENABLED=0 $(GO) build $(LAMBDA_FLAGS) -o $(BIN)/$$f/bootstrap ./$$f/lambda || exit 1; \
+		GOOS=$(LAMBDA_OS) GOARCH=$(LAMBDA_ARCH) CGO_ENABLED=0 $(GO) build $(LAMBDA_FLAGS) -o $(BIN)/$$f/bootstrap ./$$f/lambda || exit 1; \
+	done
+
+.PHONY: sbom
+sbom: build lambda $(CYCLONEDX) ## write what each binary is made of beside it: build/ingest/bootstrap.bom.json and so on (CycloneDX 1.6)
+	@for b in $(addprefix $(BIN)/,server referralctl $(addsuffix /bootstrap,$(FUNCTIONS))); do \
+		$(CYCLONEDX) bin -json -noserial -notimestamp -output $$b.bom.json $$b || exit 1; \
 	done
 
 .PHONY: test
@@ -92,13 +100,22 @@ invalid: ## make testdata/invalid anew, after the tables have changed
 	$(GO) run ./schemas/corpus
 
 .PHONY: chaos
-chaos: deps ## break each message to PostgreSQL in four ways, fail with each SQLSTATE, and kill server and PostgreSQL 40 times under 20,000 submissions, about ten minutes
+chaos: deps ## kill processors and PostgreSQL 21 times each under 20,000 submissions and a faulty queue; kill a processor at, and break, every message; fail with each SQLSTATE
+	$(GO) test ./infra/server -count=1 -run '^TestChaos$$' -kills $(or $(KILLS),42) -each $(or $(EACH),480) -seed $(or $(SEED),8) -v -timeout 30m
+	$(GO) test ./infra/server -count=1 -run '^(TestProcessorKilledAtAnyMessage|TestHastyProcessorLoses|TestKillLosesWithoutFlush|TestInvariants|TestStatusThat|TestMigrationUnderLoad)' -points 1 -v -timeout 30m
 	$(GO) test ./processor -count=1 -run '^(TestSweep|TestEverySQLStateInTheMiddle)$$' -sweep 1 -v -timeout 20m
-	$(GO) test ./infra/server -count=1 -run '^(TestKillLoses|TestInvariants)' -kills $(or $(KILLS),40) -each $(or $(EACH),500) -v -timeout 30m
+
+.PHONY: chaos-long
+chaos-long: deps ## fill real disks, take the store away for three minutes, and look for what 100,000 submissions leave; needs Linux and root
+	$(GO) test ./infra/server -tags chaos -count=1 -run '^(TestDiskFull|TestOutage|TestManyLeaveNothing)$$' -v -timeout 2h
 
 .PHONY: soak
 soak: deps ## break a server under load at random for DURATION (1h): kills, pauses, locks, outages; SEED repeats a run
 	$(GO) test ./infra/server -count=1 -run '^TestSoak$$' -soak $(or $(DURATION),1h) -seed $(or $(SEED),0) -v -timeout 0
+
+.PHONY: rehearse-restore
+rehearse-restore: deps ## lose the store of a running server, go back to a copy, and find, repair and count what is missing: a minute
+	$(GO) test ./infra/referralctl -count=1 -run '^TestRehearseRestore$$' -v
 
 .PHONY: bench
 bench: deps ## measure the whole server on this machine, about a minute; results also in build/bench.json
@@ -109,6 +126,14 @@ bench: deps ## measure the whole server on this machine, about a minute; results
 bench-reads: deps ## measure reads and searches of a store with RESOURCES resources (1,000,000), which takes about four minutes to fill
 	@$(GO) build -o $(BIN)/ ./infra/server ./infra/bench
 	@$(BIN)/bench -server $(BIN)/server -resources $(or $(RESOURCES),1000000) -json $(BIN)/bench-reads.json
+
+.PHONY: bench-lambda
+bench-lambda: deps ## measure how the functions' bootstraps start, and the memory of ingest; fails beyond what is promised
+	$(GO) test ./infra/lambdahost -count=1 -run '^$$' -bench '^(BenchmarkStart|BenchmarkMemory)$$' -benchtime 20x
+
+.PHONY: reproduce
+reproduce: ## build the functions again in another folder, from an empty cache, and compare: a few minutes
+	$(GO) test ./infra/lambdahost -count=1 -run '^TestReproducible$$' -cold -v -timeout 30m
 
 .PHONY: bench-compare
 bench-compare: deps ## measure, and compare with earlier results: make bench-compare OLD=file.json
@@ -133,3 +158,9 @@ $(GOLANGCI):
 	@mkdir -p $(TOOLS)
 	GOBIN=$(TOOLS)/install $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION)
 	@mv $(TOOLS)/install/golangci-lint $@
+
+$(CYCLONEDX):
+	@echo "Building cyclonedx-gomod $(CYCLONEDX_VERSION) once; this takes a minute."
+	@mkdir -p $(TOOLS)
+	GOBIN=$(TOOLS)/install $(GO) install github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@$(CYCLONEDX_VERSION)
+	@mv $(TOOLS)/install/cyclonedx-gomod $@

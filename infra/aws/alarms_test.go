@@ -38,6 +38,24 @@ func TestRunbook(t *testing.T) {
 	}
 }
 
+// TestTroubleshooting: what is seen is told by where it comes from, and what it refers to is there.
+func TestTroubleshooting(t *testing.T) {
+	_, text, _ := strings.Cut(read(t, "README.md"), "\n## Troubleshooting\n")
+	alarms := template(t).ofType(t, "AWS::CloudWatch::Alarm")
+	for _, group := range []string{"Authentication", "Validation", "Lambda", "Database"} {
+		_, table, found := strings.Cut(text, "\n### "+group+"\n")
+		table, _, _ = strings.Cut(table, "\n### ")
+		if rows := strings.Count(table, "\n|") - 2; !found || rows < 5 {
+			t.Errorf("%s: got %d rows", group, rows)
+		}
+	}
+	for _, m := range regexp.MustCompile(`\b(\w+Alarm)\b`).FindAllString(read(t, "README.md"), -1) {
+		if alarms[m] == nil {
+			t.Errorf("README.md speaks of %s, which is no alarm", m)
+		}
+	}
+}
+
 // TestLogLines: what the metric filters look for is what the code writes.
 func TestLogLines(t *testing.T) {
 	all := strings.Builder{}
@@ -45,11 +63,12 @@ func TestLogLines(t *testing.T) {
 		all.WriteString(text)
 	}
 	format := template(t).at("Resources/Api/Properties/AccessLogSetting/Format").(string)
-	message, field := regexp.MustCompile(`\$\.msg = "([^"*]+)(\*?)"`), regexp.MustCompile(`\$\.(\w+) `)
+	message, field := regexp.MustCompile(`\$\.msg = "([^"*]+)(\*?)"`), regexp.MustCompile(`\$\.(\w+)\b`)
 	made := map[string]bool{}
 	for name, filter := range template(t).ofType(t, "AWS::Logs::MetricFilter") {
-		pattern := filter.at("Properties/FilterPattern").(string)
-		made[filter.at("Properties/MetricTransformations").([]any)[0].(node)["MetricName"].(string)] = true
+		metric := filter.at("Properties/MetricTransformations").([]any)[0].(node)
+		pattern := filter.at("Properties/FilterPattern").(string) + " " + metric["MetricValue"].(string)
+		made[metric["MetricName"].(string)] = true
 		if filter.at("Properties/LogGroupName/Ref") == "ApiLog" {
 			for _, m := range field.FindAllStringSubmatch(pattern, -1) {
 				if !strings.Contains(format, `"`+m[1]+`":`) {
@@ -75,8 +94,28 @@ func TestLogLines(t *testing.T) {
 	}
 	for name, alarm := range template(t).ofType(t, "AWS::CloudWatch::Alarm") {
 		metric, _ := alarm.at("Properties/MetricName").(string)
-		if fmt.Sprint(alarm.at("Properties/Namespace")) == "map[Ref:AWS::StackName]" && !made[metric] {
+		if fmt.Sprint(alarm.at("Properties/Namespace")) == "map[Ref:AWS::StackName]" && alarm["Properties"].(node)["Dimensions"] == nil && !made[metric] {
 			t.Errorf("%s: no filter makes %s", name, metric)
+		}
+	}
+}
+
+// TestSums: in a sum, a function that does nothing, and so has no metric, counts as 0. Otherwise the sum is nothing, and so
+// no alarm.
+func TestSums(t *testing.T) {
+	for name, alarm := range template(t).ofType(t, "AWS::CloudWatch::Alarm") {
+		metrics, _ := alarm.at("Properties/Metrics").([]any)
+		expression := ""
+		for _, m := range metrics {
+			if text, ok := m.(node)["Expression"].(string); ok {
+				expression = text
+			}
+		}
+		for _, m := range metrics {
+			id := m.(node)["Id"].(string)
+			if id != "result" && !strings.Contains(expression, "FILL(METRICS(), 0)") && !strings.Contains(expression, "FILL("+id+", 0)") {
+				t.Errorf("%s: got %q, which is nothing while %s has no metric", name, expression, id)
+			}
 		}
 	}
 }

@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/ausbizconsulting/referral-fhir-server/shared/telemetry"
 )
 
 // parameters are COST.md's numbers by name.
@@ -54,6 +56,9 @@ func TestCost(t *testing.T) {
 	gigabyteSeconds := (ingest*memory["ingest"] + processor*memory["processor"] + p["reads_a_referral"]*query*memory["query"]) / 1024 // of 1,000 referrals
 	alarms := float64(len(template(t).ofType(t, "AWS::CloudWatch::Alarm")))
 	metrics := float64(len(template(t).ofType(t, "AWS::Logs::MetricFilter")))
+	for _, m := range telemetry.Catalogue() {
+		metrics += float64(len(m.Services) * max(len(m.Values), 1))
+	}
 	million := func(count, price float64) float64 { return 1000 * count * price / 1e6 }
 	lines := []struct {
 		name string

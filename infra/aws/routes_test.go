@@ -2,7 +2,6 @@ package aws_test
 
 import (
 	"encoding/json"
-	"maps"
 	"net/http"
 	"net/url"
 	"os/exec"
@@ -107,6 +106,9 @@ func TestGatewayResponses(t *testing.T) {
 		if !strings.Contains(headers["gatewayresponse.header.Content-Type"].(string), "application/fhir+json") {
 			t.Errorf("%s: got headers %v", name, headers)
 		}
+		if diff := cmp.Diff(node{"Fn::If": []any{"Cors", "'*'", node{"Ref": "AWS::NoValue"}}}, headers["gatewayresponse.header.Access-Control-Allow-Origin"]); diff != "" {
+			t.Errorf("%s: for pages (-want +got):\n%s", name, diff)
+		}
 		if status := response["statusCode"]; (status == 429 || status == 503) && headers["gatewayresponse.header.Retry-After"] == nil {
 			t.Errorf("%s: got no Retry-After", name)
 		}
@@ -120,9 +122,7 @@ func TestGatewayResponses(t *testing.T) {
 
 // TestBuild: SAM's targets build what make lambda builds, for arm64. make -n says what it would do.
 func TestBuild(t *testing.T) {
-	folders := maps.Clone(functions)
-	folders["ArchiverFunction"] = "infra/aws/archiver"
-	for function, folder := range folders {
+	for function, folder := range allFunctions() {
 		out, err := exec.CommandContext(t.Context(), "make", "-n", "-o", "rds-ca.pem", "build-"+function, "ARTIFACTS_DIR=/artifacts").CombinedOutput()
 		if err != nil {
 			t.Fatalf("%v\n%s", err, out)

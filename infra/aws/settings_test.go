@@ -53,7 +53,10 @@ func TestSettings(t *testing.T) {
 	if !found {
 		t.Fatal("README.md does not say what the template leaves alone")
 	}
-	set := map[string]bool{"REFERRAL_LOG_LEVEL": true} // in Globals
+	set := map[string]bool{}
+	for name := range template(t).in(t, "Globals/Function/Environment/Variables") {
+		set[name] = true
+	}
 	for resource, function := range functions {
 		for name := range template(t).in(t, "Resources/"+resource+"/Properties/Environment/Variables") {
 			set[name] = true
@@ -76,6 +79,19 @@ func TestSettings(t *testing.T) {
 	for _, m := range setting.FindAllStringSubmatch(unset, -1) {
 		if set[m[1]] || documented[m[1]] == nil {
 			t.Errorf("README.md says that the template leaves %s alone: it sets it, or no function reads it", m[1])
+		}
+	}
+}
+
+// TestScheduledSettings: README.md's table of what runs on a schedule has the settings of each that are not those of all.
+func TestScheduledSettings(t *testing.T) {
+	readme := read(t, "README.md")
+	for resource, folder := range scheduled {
+		row := regexp.MustCompile(`(?m)^\| ` + filepath.Base(folder) + ` \|.*$`).FindString(readme)
+		for name := range template(t).in(t, "Resources/"+resource+"/Properties/Environment/Variables") {
+			if name != "PGSSLROOTCERT" && name != "REFERRAL_STORE_CONNECTIONS" && !strings.Contains(row, "`"+name+"`") {
+				t.Errorf("%s: the table has no %s", folder, name)
+			}
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package aws_test
 
 import (
+	"maps"
 	"os"
 	"strings"
 	"testing"
@@ -109,5 +110,16 @@ func list(v any) []any {
 	return []any{v}
 }
 
-// functions are the folders by the names of their resources.
-var functions = map[string]string{"IngestFunction": "ingest", "ProcessorFunction": "processor", "QueryFunction": "query"}
+// functions are the folders by the names of their resources, scheduled those that run on a schedule.
+var (
+	functions = map[string]string{"IngestFunction": "ingest", "ProcessorFunction": "processor", "QueryFunction": "query"}
+	scheduled = map[string]string{
+		"ArchiverFunction": "infra/aws/archiver", "SealerFunction": "infra/aws/sealer", "TrustFunction": "infra/aws/trust", "QuotaFunction": "infra/aws/quota",
+	}
+)
+
+func allFunctions() map[string]string {
+	all := maps.Clone(functions)
+	maps.Copy(all, scheduled)
+	return all
+}

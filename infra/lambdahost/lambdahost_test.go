@@ -39,7 +39,7 @@ func run(m *testing.M) int {
 		return 1
 	}
 	defer os.RemoveAll(dir)
-	bootstraps = sync.OnceValues(func() (string, error) { return dir, build(dir) })
+	bootstraps = sync.OnceValues(func() (string, error) { return dir, build(root, dir) })
 	return pgtest.Run(m)
 }
 

@@ -106,3 +106,17 @@ func (s *stack) count(t testing.TB, query string) (n int) {
 	}
 	return n
 }
+
+// execute runs sql as the owner of the store.
+func (s *stack) execute(t testing.TB, sql string) {
+	t.Helper()
+	ctx := context.WithoutCancel(t.Context()) // it cleans up, too
+	conn, err := pgx.Connect(ctx, s.storeURL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(ctx)
+	if _, err := conn.Exec(ctx, sql); err != nil {
+		t.Error(err)
+	}
+}

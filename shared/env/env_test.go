@@ -42,6 +42,16 @@ func TestEveryWrongSettingIsReportedAtOnceByName(t *testing.T) {
 	}
 }
 
+func TestConcurrency(t *testing.T) {
+	for value, want := range map[string]int{"": 0, "7": 7, "5, 2,5": 12, "5,0": -1, "5,zqx": -1} {
+		s := settings(map[string]string{"REFERRAL_CONCURRENCY": value})
+		got := s.Concurrency()
+		if err := s.Err(); (err != nil) != (want < 0) || err == nil && got != want {
+			t.Errorf("%q: got %d, %v, want %d", value, got, err, want)
+		}
+	}
+}
+
 func TestValuesAndDefaults(t *testing.T) {
 	s := settings(map[string]string{"I": "7", "D": "90s", "U": "https://x.example/a", "B": "QUJD", "L": "debug", "EMPTY": ""})
 	if got := s.Int("I", 1, 0, 9); got != 7 {

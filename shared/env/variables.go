@@ -2,6 +2,7 @@ package env
 
 import (
 	"net/url"
+	"strconv"
 	"time"
 )
 
@@ -45,6 +46,19 @@ func (s *Settings) StoreConnections(fallback int) int {
 
 // FunctionStoreConnections is the default on Lambda, where a function has one event in hand.
 const FunctionStoreConnections = 2
+
+// Concurrency is how many functions may run at once, of all kinds together: numbers separated by commas, one for each kind;
+// 0: it is not said.
+func (s *Settings) Concurrency() (total int) {
+	for _, number := range s.List("REFERRAL_CONCURRENCY") {
+		n, err := strconv.Atoi(number)
+		if err != nil || n < 1 {
+			s.Wrong("REFERRAL_CONCURRENCY", "numbers from 1 on, separated by commas")
+		}
+		total += n
+	}
+	return total
+}
 
 // BaseURL is that of status URLs and links, without /fhir.
 func (s *Settings) BaseURL() *url.URL { return s.URL("REFERRAL_BASE_URL", "") }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/ausbizconsulting/referral-fhir-server/shared/env"
+	"github.com/ausbizconsulting/referral-fhir-server/shared/secrets"
 )
 
 // FromSettings opens the Authenticator that the variables ask for, which all hosts have alike: REFERRAL_CLIENTS or, where
@@ -22,7 +23,7 @@ func FromSettings(v *env.Settings, fallback string, log *slog.Logger) *Authentic
 	name := v.String("REFERRAL_CLIENTS", fallback)
 	c := Config{
 		Proofs: Proofs(v.Choice("REFERRAL_AUTH", string(ByKey), string(ByKey), string(ByCertificate), string(ByCertificateAndKey))),
-		Pepper: v.Base64("REFERRAL_KEY_PEPPER", 32), NASH: certificates(ctx, v, "REFERRAL_NASH_CA"), CAs: certificates(ctx, v, "REFERRAL_CLIENT_CA"),
+		Pepper: secrets.PepperFromSettings(v, log), NASH: certificates(ctx, v, "REFERRAL_NASH_CA"), CAs: certificates(ctx, v, "REFERRAL_CLIENT_CA"),
 		Tokens: Tokens{
 			Issuers: v.List("REFERRAL_TOKEN_ISSUERS"), Audiences: v.List("REFERRAL_TOKEN_AUDIENCES"), OrgClaim: v.String("REFERRAL_TOKEN_ORG_CLAIM", ""),
 		},

@@ -21,7 +21,7 @@ import (
 // Km rotates while the Keys are used, in three versions of the secret: the new key is added; a TTL later at the soonest,
 // when all processes have it, "current" becomes its id; and an old key goes when nothing that it has signed is wanted
 // any more, neither a status URL nor a message, also in the dead-letter queue. Kd is one key and stays: a version of the
-// secret with another Kd is refused. Members beside kd and km are ignored.
+// secret with another Kd is refused. Members beside kd and km are ignored; pepper is PepperFromSettings's.
 //
 // The error says why there are no keys now; without them nothing can be done. Later, the last good version stays.
 func OpenKeys(ctx context.Context, c Config) (*referral.Keys, error) {
@@ -71,6 +71,18 @@ func parseKeys(content []byte) (kd []byte, km *referral.Ring, err error) {
 	}
 	km, err = referral.NewRing(s.Km.Current, signers)
 	return kd, km, err
+}
+
+// parsePepper returns the member pepper, or nil where there is none.
+func parsePepper(content []byte) ([]byte, error) {
+	var s struct{ Pepper []byte }
+	if json.Unmarshal(content, &s) != nil { // its error quotes the secret
+		return nil, errors.New("it is no JSON with a pepper in base64")
+	}
+	if s.Pepper != nil && len(s.Pepper) < minKeyBytes {
+		return nil, fmt.Errorf("pepper needs at least %d bytes", minKeyBytes)
+	}
+	return s.Pepper, nil
 }
 
 // minKeyBytes is the strength of SHA-256's HMAC.

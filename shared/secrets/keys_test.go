@@ -240,12 +240,7 @@ func TestOpenKeysEndsWithItsTime(t *testing.T) {
 
 func TestKeysFromSettings(t *testing.T) {
 	want, s := plain(t), newService(t, oneKey)
-	for name, value := range map[string]string{
-		"AWS_ENDPOINT_URL_SECRETS_MANAGER": s.endpoint, "AWS_REGION": "ap-southeast-2", "AWS_ACCESS_KEY_ID": "AKIDTEST",
-		"AWS_SECRET_ACCESS_KEY": "synthetic", "AWS_CONFIG_FILE": "none", "AWS_SHARED_CREDENTIALS_FILE": "none",
-	} {
-		t.Setenv(name, value)
-	}
+	s.configure(t)
 	for _, test := range []struct {
 		name      string
 		variables map[string]string
@@ -267,6 +262,37 @@ func TestKeysFromSettings(t *testing.T) {
 			}
 			if k != nil && k.Mint(submission) != want.Mint(submission) {
 				t.Error("got other keys")
+			}
+		})
+	}
+}
+
+func TestPepperFromSettings(t *testing.T) {
+	inSecret := strings.Replace(oneKey, `"other"`, fmt.Sprintf(`"pepper": %q, "other"`, key(5)), 1)
+	for _, test := range []struct {
+		name, secret string
+		variables    map[string]string
+		want         []byte
+		wrong        string
+	}{
+		{"neither", oneKey, nil, nil, ""},
+		{"variable", oneKey, map[string]string{"REFERRAL_KEY_PEPPER": key(6)}, bytes.Repeat([]byte{6}, 32), ""},
+		{"secret", inSecret, map[string]string{"REFERRAL_KEYS_SECRET": secretID}, bytes.Repeat([]byte{5}, 32), ""},
+		{"a secret without it", oneKey, map[string]string{"REFERRAL_KEYS_SECRET": secretID}, nil, ""},
+		{"a secret without it, and the variable", oneKey, map[string]string{"REFERRAL_KEYS_SECRET": secretID, "REFERRAL_KEY_PEPPER": key(6)}, bytes.Repeat([]byte{6}, 32), ""},
+		{"both", inSecret, map[string]string{"REFERRAL_KEYS_SECRET": secretID, "REFERRAL_KEY_PEPPER": key(6)}, bytes.Repeat([]byte{5}, 32), "REFERRAL_KEY_PEPPER"},
+		{"too short", `{"pepper": "enF4"}`, map[string]string{"REFERRAL_KEYS_SECRET": secretID}, nil, "pepper needs at least 32 bytes"},
+		{"no base64", `{"pepper": "zqx!"}`, map[string]string{"REFERRAL_KEYS_SECRET": secretID}, nil, "pepper in base64"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			newService(t, test.secret).configure(t)
+			v := env.Read(func(name string) (string, bool) { value, ok := test.variables[name]; return value, ok })
+			got, err := secrets.PepperFromSettings(v, nil), v.Err()
+			if !bytes.Equal(got, test.want) || (err == nil) != (test.wrong == "") || !strings.Contains(fmt.Sprint(err), test.wrong) {
+				t.Errorf("got %d bytes, %v, want %d, and what is wrong with %q", len(got), err, len(test.want), test.wrong)
+			}
+			if strings.Contains(fmt.Sprint(err), "zqx") {
+				t.Errorf("got %v, which has something of the secret", err)
 			}
 		})
 	}

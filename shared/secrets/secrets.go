@@ -1,5 +1,5 @@
-// Package secrets reads the credentials of the database and the keys Kd and Km from AWS Secrets Manager, while they
-// rotate.
+// Package secrets reads the credentials of the database, the keys Kd and Km and the pepper of API keys' digests from AWS
+// Secrets Manager, while they rotate.
 //
 // It promises that a secret is asked for once in a while, not at every use (TTL), and once more when PostgreSQL refuses
 // the password (SQLSTATE 28P01); that a good version stays in use when the service does not answer, refuses, or has a

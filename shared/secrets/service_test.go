@@ -75,6 +75,17 @@ func (s *service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	})
 }
 
+// configure makes s the service of the AWS configuration.
+func (s *service) configure(t testing.TB) {
+	t.Helper()
+	for name, value := range map[string]string{
+		"AWS_ENDPOINT_URL_SECRETS_MANAGER": s.endpoint, "AWS_REGION": "ap-southeast-2", "AWS_ACCESS_KEY_ID": "AKIDTEST",
+		"AWS_SECRET_ACCESS_KEY": "synthetic", "AWS_CONFIG_FILE": "none", "AWS_SHARED_CREDENTIALS_FILE": "none",
+	} {
+		t.Setenv(name, value)
+	}
+}
+
 // put makes secret the current one.
 func (s *service) put(secret string) {
 	s.mu.Lock()

@@ -45,6 +45,29 @@ func KeysFromSettings(v *env.Settings, log *slog.Logger) *referral.Keys {
 	return keys
 }
 
+// PepperFromSettings returns the key of digests in the client registry: the member pepper, in base64, of the secret that
+// REFERRAL_KEYS_SECRET names, or else REFERRAL_KEY_PEPPER; nil where neither has one, and where v reports what is wrong. It
+// is read once: digests are made with it, so it stays.
+func PepperFromSettings(v *env.Settings, log *slog.Logger) []byte {
+	given, c := v.Base64("REFERRAL_KEY_PEPPER", minKeyBytes), read(v, "REFERRAL_KEYS_SECRET", log)
+	if c.Client == nil {
+		return given
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
+	defer cancel()
+	pepper, err := newSecret(c, "the keys", parsePepper).get(ctx)
+	switch {
+	case err != nil:
+		v.Wrong("REFERRAL_KEYS_SECRET", "a secret of Secrets Manager with Kd and Km: "+err.Error())
+		return nil
+	case pepper.value == nil:
+		return given
+	case given != nil:
+		v.Wrong("REFERRAL_KEY_PEPPER", "unset where REFERRAL_KEYS_SECRET has it")
+	}
+	return pepper.value
+}
+
 // DatabaseFromSettings returns the database of the secret that REFERRAL_DATABASE_SECRET names, or nil where that is not
 // set or v has reported that it cannot be used: DATABASE_URL says what it would say.
 func DatabaseFromSettings(v *env.Settings, log *slog.Logger) *Database {
