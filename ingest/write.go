@@ -56,7 +56,7 @@ func (s *Server) write(w *fhirhttp.Response, r *http.Request) error {
 		a.body, err = s.readPatch(w, r)
 	default:
 		if a.body, a.Request.ContentType, err = fhirhttp.ReadBody(w, r, target.Type, s.MaxBody); err == nil {
-			a.warnings, err = s.readResource(r.Context(), r.Method, target, a.body)
+			a.warnings, err = s.readResource(r.Context(), p, r.Method, target, a.body)
 		}
 	}
 	if err != nil {
@@ -154,7 +154,7 @@ func (s *Server) readPatch(w *fhirhttp.Response, r *http.Request) ([]byte, error
 
 // readResource holds a resource that is to be created or updated against what the URL says, FHIR and its profiles, and
 // returns the warnings. It refers to no search criteria: those belong to transactions (FHIR R4 http.html#trules).
-func (s *Server) readResource(ctx context.Context, method string, target fhir.Target, body []byte) ([]fhir.Issue, error) {
+func (s *Server) readResource(ctx context.Context, p principal.Principal, method string, target fhir.Target, body []byte) ([]fhir.Issue, error) {
 	end, err := s.work.begin(ctx, body)
 	if err != nil {
 		return nil, err
@@ -176,5 +176,9 @@ func (s *Server) readResource(ctx context.Context, method string, target fhir.Ta
 			r.fail("conditional-reference", fhir.CodeNotSupported, path, "A reference by search criteria is resolved in a transaction only")
 		})
 	}
-	return verdict(r.issues)
+	issues, err := verdict(r.issues)
+	if err != nil || method != http.MethodPost {
+		return issues, err
+	}
+	return onBehalf(p, fhir.Bundle{Type: "collection", Entries: []fhir.Entry{{Resource: resource}}}, issues)
 }

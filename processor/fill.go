@@ -17,8 +17,25 @@ func (t *transaction) isOpen(s *state) bool { return s != nil && s.stored != nil
 // takes tells that entry i names this organisation, and no other, as the owner of its Task. A write of an open Task that
 // does not is answered as if there were no Task.
 func (t *transaction) takes(i int) bool {
+	owner := t.bundle.Entries[i].Resource.At("owner", "reference").Text()
+	if index, conditional := t.references[owner]; conditional { // the others are resolved once all is written
+		if found := t.memory.Find(t.conditions[index]); len(found) == 1 {
+			t.names[owner] = found[0].name()
+		}
+	}
 	owners, err := t.addressed.Of(i)
 	return err == nil && slices.Equal(owners, []string{t.settlement.Org})
+}
+
+// keepsOwner holds that the sender of a Task which somebody has taken up does not give it to others, or to nobody, unawares.
+func (t *transaction) keepsOwner(i int, r *request, s *state) error {
+	if !s.live || t.isOwned(s) || !s.stored.Claimed || s.stored.Owner == "" || r.ifMatch != "" {
+		return nil
+	}
+	if owners, err := t.addressed.Of(i); err != nil || slices.Equal(owners, []string{s.stored.Owner}) {
+		return err
+	}
+	return refusal(http.StatusConflict, "task-taken", "Another organisation has become the owner of the Task: name it, or take the Task from it with If-Match")
 }
 
 // missed returns what the sender of r is told when there is nothing that it may write: that another organisation has

@@ -1,6 +1,7 @@
 package processor
 
 import (
+	"cmp"
 	"net/http"
 
 	"github.com/ausbizconsulting/referral-fhir-server/shared/fhir"
@@ -20,16 +21,13 @@ func (t *transaction) patch(i int, r *request) error {
 	case !s.live:
 		return fhir.NewError(fhir.CodeDeleted, "", "The resource is deleted")
 	}
-	if err := t.mayWrite(r, s); err != nil {
-		return err
-	}
 	changed, err := t.patched(s, r.patch)
-	if err != nil {
-		return err
-	}
 	t.bundle.Entries[i].Resource = changed
-	if t.isOpen(s) && !t.takes(i) {
-		return nothingHere()
+	if t.isOpen(s) && (changed == nil || !t.takes(i)) {
+		return nothingHere() // why a patch does not apply would tell what the Task has
+	}
+	if err := cmp.Or(t.mayWrite(r, s), err); err != nil {
+		return err
 	}
 	if err := t.keepsTerms(i, s, changed); err != nil {
 		return err
@@ -39,6 +37,7 @@ func (t *transaction) patch(i int, r *request) error {
 	return nil
 }
 
+// patched returns what comes out of the changes, if anything does, and what is wrong with it.
 func (t *transaction) patched(s *state, changes []byte) (*fhir.Value, error) {
 	text, err := patch.Apply(s.stored.JSON(), changes)
 	if err != nil {
@@ -63,7 +62,7 @@ func (t *transaction) patched(s *state, changes []byte) (*fhir.Value, error) {
 		}
 	})
 	if len(failing) > 0 {
-		return nil, (&fhir.Error{Issues: failing}).WithStatus(http.StatusUnprocessableEntity)
+		return resource, (&fhir.Error{Issues: failing}).WithStatus(http.StatusUnprocessableEntity)
 	}
 	return resource, nil
 }

@@ -1,6 +1,7 @@
 package processor
 
 import (
+	"cmp"
 	"net/http"
 
 	"github.com/ausbizconsulting/referral-fhir-server/shared/fhir"
@@ -146,7 +147,7 @@ func (t *transaction) update(i int, r *request) error {
 	if err := t.mayWrite(r, s); err != nil {
 		return err
 	}
-	if err := t.keepsTerms(i, s, r.resource); err != nil {
+	if err := cmp.Or(t.keepsTerms(i, s, r.resource), t.keepsOwner(i, r, s)); err != nil {
 		return err
 	}
 	status := http.StatusOK

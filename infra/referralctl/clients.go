@@ -64,6 +64,7 @@ type addClientCommand struct {
 	RPS         float64  `name:"rps" placeholder:"N" help:"Requests a second in the long run; by default unlimited."`
 	Burst       int      `placeholder:"N" help:"Requests at once, where there is --rps."`
 	Quota       int      `placeholder:"N" help:"Requests a day; by default unlimited."`
+	OwnRequests bool     `help:"Refuse what another organisation is the requester of; by default it is warned about."`
 }
 
 // Run adds the client.
@@ -72,7 +73,7 @@ func (c *addClientCommand) Run(s *streams) error {
 	if err != nil {
 		return err
 	}
-	client := principal.Client{Org: c.Org, Name: c.Name, Quota: c.Quota}
+	client := principal.Client{Org: c.Org, Name: c.Name, Quota: c.Quota, OwnRequests: c.OwnRequests}
 	for _, scope := range c.Scopes {
 		client.Scopes = append(client.Scopes, principal.Scope(scope))
 	}

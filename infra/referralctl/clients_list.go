@@ -69,6 +69,9 @@ func limits(c *principal.Client) string {
 	if c.Suspended {
 		all = append(all, "suspended")
 	}
+	if c.OwnRequests {
+		all = append(all, "own requests only")
+	}
 	if c.Rate != nil {
 		all = append(all, fmt.Sprintf("%v/s, %d at once", c.Rate.RPS, c.Rate.Burst))
 	}

@@ -38,7 +38,7 @@ select r.id from resource r where r.org <> $1 and r.id = any($2::uuid[]) and ` +
 
 	// openSQL reads what readStored does.
 	openSQL = `
-select r.id, r.type, r.version, r.last_updated, r.vid, r.org, coalesce(r.owner, ''), r.readers, coalesce(r.accepted_at, 'epoch'), coalesce(r.d, ''), false,
+select r.id, r.type, r.version, r.last_updated, r.vid, r.org, coalesce(r.owner, ''), r.claimed, r.readers, coalesce(r.accepted_at, 'epoch'), coalesce(r.d, ''), false,
 	case when r.size <= $3 then r.meta else '' end, case when r.size <= $3 then r.content else '' end,
 	'{}'::uuid[], '{}'::int4[], true, r.size > $3
 from (
@@ -47,7 +47,7 @@ from (
 ) r`
 
 	takenSQL = `
-select r.id from resource r where r.org <> $1 and r.id = any($2::uuid[]) and r.type = 'Task' and r.claimed and r.owner <> $1`
+select r.id, r.owner = $1 from resource r where r.org <> $1 and r.id = any($2::uuid[]) and r.type = 'Task' and r.claimed and r.owner is not null`
 
 	sharedSQL = `
 with g as (
@@ -82,14 +82,25 @@ func (l Lookup) opening(org string, f *Found) []statement {
 		{org, claimSQL, []any{ids}, nil},
 		{org, holdOpenSQL, []any{org, ids}, f.readHeld},
 		{org, openSQL, []any{org, ids, MaxStoredBytes}, f.readOpen(org, l.Claim)},
-		{org, takenSQL, []any{org, ids}, func(rows pgx.Rows) error {
-			taken, err := pgx.CollectRows(rows, pgx.RowTo[[16]byte])
-			for _, id := range taken {
-				f.Taken[id] = true
-			}
-			return err
-		}},
+		{org, takenSQL, []any{org, ids}, f.readTaken},
 	}
+}
+
+// readTaken notes which Tasks have an owner by now. One that has become the organisation's own since the look for those
+// that it owns is for another look.
+func (f *Found) readTaken(rows pgx.Rows) error {
+	for rows.Next() {
+		var id [16]byte
+		var own bool
+		if err := rows.Scan(&id, &own); err != nil {
+			return err
+		}
+		f.Taken[id] = !own
+		if _, found := f.Own[id]; own && !found {
+			f.missed = true
+		}
+	}
+	return nil
 }
 
 func (f *Found) readOpen(org string, claim []referral.UUID) func(pgx.Rows) error {
@@ -101,6 +112,7 @@ func (f *Found) readOpen(org string, claim []referral.UUID) func(pgx.Rows) error
 			if v, ok := f.Own[id]; ok && v.Org != org && v.Owner == "" {
 				v.Open = true
 				f.Own[id] = v
+				delete(f.Reached, id) // until it is taken up, nothing else of the request sees it
 			}
 		}
 		return nil

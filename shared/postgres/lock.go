@@ -80,7 +80,7 @@ func (f *Found) isHeld() bool {
 			return false
 		}
 	}
-	return true
+	return !f.missed
 }
 
 // keep locks what was read of the organisation's own, and tells whether some of it is not as it was any more.

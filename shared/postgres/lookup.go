@@ -56,7 +56,8 @@ type Found struct {
 	Taken   map[referral.UUID]bool     // those of Claim that others have become the owner of
 	Behind  map[string]*Found          // Reached by the senders of the open Tasks, by sender: what the Tasks lead to
 
-	held map[referral.UUID]bool // those of Own that are locked
+	held   map[referral.UUID]bool // those of Own that are locked
+	missed bool                   // a Task of Claim has become the organisation's own while this was read
 }
 
 // Stored is a resource that the organisation may write.
@@ -64,6 +65,7 @@ type Stored struct {
 	Version
 	Org        string // that sent it: another one's is a Task that the organisation owns, or one that is open
 	Owner      string // of a Task, or empty
+	Claimed    bool   // the owner has taken the Task up: it was open
 	Readers    []string
 	AcceptedAt time.Time       // of the submission that wrote the version
 	Digest     referral.Digest // likewise; zero: of a release that did not keep it
@@ -134,20 +136,20 @@ with recursive m as materialized (
 ), v as (
 	select r.*, g.links, p.positions, ` + mayWrite + ` is true as write
 	from g left join p on p.id = g.id cross join lateral (
-		select r.id, r.type, r.version, r.last_updated, r.vid, r.meta, r.content, r.org, r.readers, r.owner, r.accepted_at, r.d
+		select r.id, r.type, r.version, r.last_updated, r.vid, r.meta, r.content, r.org, r.readers, r.owner, r.claimed, r.accepted_at, r.d
 		from resource r where r.id = g.id and ` + mayRead + ` limit 1
 	) r
 ), s as (
 	select v.*, n.read, sum(octet_length(v.meta) + octet_length(v.content)) filter (where n.read) over () as size
 	from v cross join lateral (select v.write or v.type in ('Organization', 'PractitionerRole', 'HealthcareService') as read) n
 )
-select s.id, s.type, s.version, s.last_updated, s.vid, s.org, coalesce(s.owner, ''), s.readers,
+select s.id, s.type, s.version, s.last_updated, s.vid, s.org, coalesce(s.owner, ''), s.claimed, s.readers,
 	coalesce(s.accepted_at, 'epoch'), coalesce(s.d, ''), false,
 	case when s.read and s.size <= $11 then s.meta else '' end, case when s.read and s.size <= $11 then s.content else '' end,
 	s.links, coalesce(s.positions, '{}'), s.write, coalesce(s.size, 0) > $11 or (select count(*) from m) > $12
 from s
 union all
-select h.id, h.type, h.version, h.last_updated, 0, h.org, '', h.readers,
+select h.id, h.type, h.version, h.last_updated, 0, h.org, '', false, h.readers,
 	coalesce(h.accepted_at, 'epoch'), coalesce(h.d, ''), true, '', '', '{}', '{}', true, false
 from w cross join lateral (
 	select h.id, h.type, h.version, h.last_updated, h.org, h.readers, h.accepted_at, h.d, h.deleted
@@ -252,7 +254,7 @@ func (f *Found) readStored(org string) func(pgx.Rows) error {
 			var links [][16]byte
 			var positions []int32
 			var writable, tooMany bool
-			if err := rows.Scan(&id, &v.Type, &v.Number, &v.LastUpdated, &v.VID, &v.Org, &v.Owner, &v.Readers, &v.AcceptedAt, &digest, &v.Deleted,
+			if err := rows.Scan(&id, &v.Type, &v.Number, &v.LastUpdated, &v.VID, &v.Org, &v.Owner, &v.Claimed, &v.Readers, &v.AcceptedAt, &digest, &v.Deleted,
 				&v.Meta, &v.Content, &links, &positions, &writable, &tooMany); err != nil {
 				return err
 			}

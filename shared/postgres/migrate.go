@@ -12,6 +12,7 @@ import (
 	"net"
 	"path"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -37,6 +38,7 @@ func Migrate(ctx context.Context, url string) (applied int, err error) {
 		return 0, errors.New("migrate: the database URL cannot be parsed")
 	}
 	config.ConnectTimeout = connectTimeout
+	config.RuntimeParams["lock_timeout"] = "1s"
 	db := stdlib.OpenDB(*config)
 	defer db.Close()
 	files, err := fs.Sub(migrations, "migrations")
@@ -51,12 +53,30 @@ func Migrate(ctx context.Context, url string) (applied int, err error) {
 	if err != nil {
 		return 0, fmt.Errorf("migrate: %w", err)
 	}
-	results, err := provider.Up(ctx)
-	if err != nil {
-		return len(results), migrateError(err)
+	for try := 1; ; try++ {
+		results, err := provider.Up(ctx)
+		applied += len(results)
+		if err == nil {
+			return applied, nil
+		}
+		if pg, ok := errors.AsType[*pgconn.PgError](err); !ok || pg.Code != lockNotAvailable || try == maxMigrateTries {
+			return applied, migrateError(err)
+		}
+		select {
+		case <-time.After(migratePause):
+		case <-ctx.Done():
+			return applied, migrateError(ctx.Err())
+		}
 	}
-	return len(results), nil
 }
+
+// A migration that waits for a table holds up all who come behind it. So it waits for no longer than lock_timeout, which is less than
+// theirs, lets them by for migratePause, and tries again: a minute and a half in all.
+const (
+	lockNotAvailable = "55P03" // PostgreSQL errcodes-appendix.html
+	migratePause     = 2 * time.Second
+	maxMigrateTries  = 30
+)
 
 func migrateError(err error) error {
 	operation := "migrate"

@@ -158,7 +158,7 @@ func (c *Client) admit(r *http.Request) (Principal, error) {
 	case !c.comesFrom(r.RemoteAddr):
 		return Principal{}, fhir.NewError(fhir.CodeForbidden, "", "This client may not call from this address")
 	}
-	p := Principal{Org: c.Org, Client: c.Name, Scopes: c.Scopes, Limits: Limits{PerDay: c.Quota}}
+	p := Principal{Org: c.Org, Client: c.Name, Scopes: c.Scopes, Limits: Limits{PerDay: c.Quota}, OwnRequests: c.OwnRequests}
 	if c.Rate != nil {
 		p.Limits.RPS, p.Limits.Burst = c.Rate.RPS, c.Rate.Burst
 	}

@@ -146,15 +146,18 @@ func (v *verifier) prove(c *x509.Certificate, thumbprint digest, now time.Time) 
 	return p, nil
 }
 
-// issuerOf returns who of i has signed c for clients.
-func (i *issuers) issuerOf(c *x509.Certificate, now time.Time) (*x509.Certificate, error) {
-	chains, err := c.Verify(x509.VerifyOptions{
-		Roots: i.pool, CurrentTime: now, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
-	})
-	if err != nil {
-		return nil, err
+// issuerOf returns who of i has signed c for clients, and may have ended since: what it has revoked stays so.
+func (i *issuers) issuerOf(c *x509.Certificate, now time.Time) (issuer *x509.Certificate, err error) {
+	for _, at := range []time.Time{now, c.NotBefore} {
+		var chains [][]*x509.Certificate
+		chains, err = c.Verify(x509.VerifyOptions{
+			Roots: i.pool, CurrentTime: at, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
+		})
+		if err == nil {
+			return chains[0][1], nil // a chain of one would be a CA's own certificate, which is no leaf
+		}
 	}
-	return chains[0][1], nil // a chain of one would be a CA's own certificate, which is no leaf
+	return nil, err
 }
 
 // soundLeaf holds c against what any client certificate has to be, also one without a pinned issuer.

@@ -35,6 +35,8 @@ type Principal struct {
 	Client string // the client's name, unique in the registry
 	Scopes []Scope
 	Limits Limits // for the host to keep
+	// OwnRequests is of a client that does not send on behalf of other organisations.
+	OwnRequests bool
 }
 
 // Limits are how much a client may ask for. A zero field is no limit.

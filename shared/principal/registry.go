@@ -23,6 +23,8 @@ type Client struct {
 	Rate         *Rate          `json:"rate,omitempty"`  // nil: unlimited
 	Quota        int            `json:"quota,omitempty"` // requests a day; 0: unlimited
 	Suspended    bool           `json:"suspended,omitempty"`
+	// OwnRequests refuses requests whose requester is of another organisation; else they are warned about.
+	OwnRequests bool `json:"ownRequests,omitempty"`
 }
 
 // Rate is that of a usage plan of API Gateway.
@@ -89,7 +91,7 @@ func FormatRegistry(clients []Client) ([]byte, error) {
 //	  "keys": ["<SHA-256 of an API key, in hexadecimal>", {"digest": "hmac:<HMAC-SHA256>", "id": "…", "expires": "2027-01-31T00:00:00Z"}],
 //	  "certificates": [{"sha256": "<thumbprint>"}, {"subject": "CN=…,O=…", "issuer": "CN=…"}, {"nash": true}],
 //	  "tokens": [{"issuer": "https://…", "client": "<client id>"}, {"issuer": "https://…", "orgClaim": true}],
-//	  "cidrs": ["203.0.113.0/24"], "rate": {"rps": 10, "burst": 20}, "quota": 10000, "suspended": false
+//	  "cidrs": ["203.0.113.0/24"], "rate": {"rps": 10, "burst": 20}, "quota": 10000, "suspended": false, "ownRequests": false
 //	}]}
 //
 // org, client, scopes and one of keys, certificates and tokens must be there. A client has at most two keys that are
@@ -146,7 +148,7 @@ const operator = "operator"
 
 // client reads n into c and makes it known.
 func (r *Registry) client(n node, c *Client, now time.Time) error {
-	m, err := n.members("org", "client", "scopes", "|", "keys", "certificates", "tokens", "cidrs", "rate", "quota", "suspended")
+	m, err := n.members("org", "client", "scopes", "|", "keys", "certificates", "tokens", "cidrs", "rate", "quota", "suspended", "ownRequests")
 	if err != nil {
 		return err
 	}
@@ -163,6 +165,9 @@ func (r *Registry) client(n node, c *Client, now time.Time) error {
 		return m["client"].wrong("is not a name of 1 to 64 lower-case letters, digits and . _ -")
 	}
 	if c.Suspended, err = m["suspended"].flag(); err != nil {
+		return err
+	}
+	if c.OwnRequests, err = m["ownRequests"].flag(); err != nil {
 		return err
 	}
 	if c.Quota, err = m["quota"].count(); err != nil {

@@ -14,6 +14,7 @@ import (
 // crl is a certificate revocation list that its issuer has signed (RFC 5280 §5).
 type crl struct {
 	issuer     *x509.Certificate
+	thisUpdate time.Time
 	nextUpdate time.Time
 	revoked    map[string]bool // serial numbers
 }
@@ -67,7 +68,7 @@ func parseCRL(text []byte, issuers []*x509.Certificate) (*crl, error) {
 		if !bytes.Equal(issuer.RawSubject, list.RawIssuer) || list.CheckSignatureFrom(issuer) != nil {
 			continue
 		}
-		l := &crl{issuer: issuer, nextUpdate: list.NextUpdate, revoked: map[string]bool{}}
+		l := &crl{issuer: issuer, thisUpdate: list.ThisUpdate, nextUpdate: list.NextUpdate, revoked: map[string]bool{}}
 		for _, entry := range list.RevokedCertificateEntries {
 			l.revoked[string(entry.SerialNumber.Bytes())] = true
 		}
@@ -76,10 +77,11 @@ func parseCRL(text []byte, issuers []*x509.Certificate) (*crl, error) {
 	return nil, errors.New("no issuer of client certificates has signed the list")
 }
 
-// of returns the newest list of issuer, or nil.
+// of returns the newest list of issuer, or nil. One that comes out of turn, for an emergency, may be due for a next one
+// before the one that it replaces.
 func (r *revocations) of(issuer *x509.Certificate) (newest *crl) {
 	for _, list := range r.lists {
-		if l := list.get(); l.signer(issuer) && (newest == nil || l.nextUpdate.After(newest.nextUpdate)) {
+		if l := list.get(); l.signer(issuer) && (newest == nil || l.thisUpdate.After(newest.thisUpdate)) {
 			newest = l
 		}
 	}
@@ -103,4 +105,20 @@ func (r *revocations) check(issuer, certificate *x509.Certificate, now time.Time
 		return fmt.Errorf("the certificate revocation list of the issuer is too old: a next one was due at %v", list.nextUpdate)
 	}
 	return nil
+}
+
+// List is what a certificate revocation list says of itself.
+type List struct {
+	Issuer                 *x509.Certificate
+	ThisUpdate, NextUpdate time.Time // it is the newest from the one until the other, unless one comes out of turn
+}
+
+// ParseList reads a certificate revocation list in PEM or DER. The error says why servers that know issuers would not take
+// it: it is no list, not signed by any of them, or of some certificates only.
+func ParseList(list []byte, issuers []*x509.Certificate) (List, error) {
+	l, err := parseCRL(list, issuers)
+	if err != nil {
+		return List{}, err
+	}
+	return List{l.issuer, l.thisUpdate, l.nextUpdate}, nil
 }

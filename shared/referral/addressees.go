@@ -71,6 +71,14 @@ func AddresseeReferences(resource *fhir.Value) []*fhir.Value {
 	return nil
 }
 
+// Requester returns the HPI-O of the organisation that the requester of entry i is or belongs to, as far as the Bundle
+// says, or "".
+func Requester(b fhir.Bundle, links *fhir.Links, i int) string {
+	a := NewAddressees(b, links, nil)
+	resource := b.Entries[i].Resource
+	return a.organization(holder{i, resource}, resource.Get("requester"), 3)
+}
+
 // holder is the resource that a reference stands in: that of an entry, or a stored one.
 type holder struct {
 	entry    int // -1: it is stored
