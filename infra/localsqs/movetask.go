@@ -70,7 +70,7 @@ from sqs.message where queue_id = $5 and visible_at <= $6 and sent_at > $7`
 
 // startMessageMoveTask stores the task and lets it run. It moves as many messages as are visible now, so that what dies
 // again meanwhile is left for another one.
-func (s *Server) startMessageMoveTask(ctx context.Context, _ caller, in startMessageMoveTaskInput) (startMessageMoveTaskOutput, error) {
+func (s *Server) startMessageMoveTask(_ context.Context, _ caller, in startMessageMoveTaskInput) (startMessageMoveTaskOutput, error) {
 	var none startMessageMoveTaskOutput
 	source, err := s.sourceOfMoves(in.SourceARN)
 	if err != nil {
@@ -89,6 +89,9 @@ func (s *Server) startMessageMoveTask(ctx context.Context, _ caller, in startMes
 		return none, errInvalidParameter("Source queue must be configured as a Dead Letter Queue.")
 	}
 	task, now := newID(), s.now()
+	// The caller may hang up; a task that is stored has to run.
+	ctx, cancel := context.WithTimeout(s.life, writeTimeout)
+	defer cancel()
 	_, err = s.db.Exec(ctx, insertMoveTask, task, in.SourceARN, in.DestinationARN, in.MaxNumberOfMessagesPerSecond,
 		source.id, now, now.Add(-source.settings.Load().retention))
 	if pg, ok := errors.AsType[*pgconn.PgError](err); ok && pg.ConstraintName == "move_task_active" {

@@ -11,7 +11,7 @@ func TestBashCompletion(t *testing.T) {
 	script := referralctl(t, "", "completion", "bash")
 	script.want(t, 0, "complete -o default -F _referralctl referralctl", "")
 	for line, want := range map[string]string{
-		"referralctl s":                           "submit status",
+		"referralctl s":                           "submit status sweep",
 		"referralctl --json gen":                  "generate",
 		"referralctl submit --no":                 "--no-follow",
 		"referralctl generate --specialty ortho":  "orthopaedics",
@@ -26,7 +26,7 @@ func TestBashCompletion(t *testing.T) {
 		"referralctl --json clients suspend --li": "--lift",
 		"referralctl clients add --nas":           "--nash",
 		"referralctl dl":                          "dlq",
-		"referralctl dlq re":                      "replay",
+		"referralctl dlq re":                      "replay restore",
 		"referralctl dlq replay --ra":             "--rate",
 		"referralctl certs --hp":                  "--hpio",
 	} {

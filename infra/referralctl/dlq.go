@@ -24,6 +24,7 @@ type dlqCommand struct {
 	Replay  replayLettersCommand  `cmd:"" help:"Send dead letters to the queue again; without --yes only say which."`
 	Discard discardLettersCommand `cmd:"" help:"Archive dead letters, end their submissions as rejected, and delete them; without --yes only say which."`
 	Archive archiveLettersCommand `cmd:"" help:"Copy dead letters to object storage, before their retention ends."`
+	Restore restoreLettersCommand `cmd:"" help:"Put archived dead letters back into the dead-letter queue; without --yes only say how many."`
 }
 
 // lookingHides is part of what --help says.

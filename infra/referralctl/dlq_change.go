@@ -78,8 +78,8 @@ func (c *replayLettersCommand) Run(ctx context.Context, s *streams) error {
 	if err != nil {
 		return err
 	}
-	if c.Rate < 1 || c.Rate > 500 {
-		return usageError{errors.New("--rate is 1 to 500 letters a second")}
+	if err := checkRate(c.Rate); err != nil {
+		return err
 	}
 	if err := c.check(); err != nil {
 		return err

@@ -224,9 +224,11 @@ func content(ctx context.Context, l *dlq.Letter, blobs blob.Store) (body []byte,
 		if blobs == nil {
 			return nil, errors.New("it was too large for the queue; set REFERRAL_BLOB_BUCKET or REFERRAL_BLOB_DIR")
 		}
-		if m.Body, err = blobs.Get(ctx, m.Claim); err != nil {
+		object, err := blobs.Get(ctx, m.Claim)
+		if err != nil {
 			return nil, err
 		}
+		m.CheckOut(object)
 	}
 	return m.Content()
 }

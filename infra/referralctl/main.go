@@ -37,8 +37,10 @@ type commands struct {
 	Certs      certsCommand      `cmd:"" help:"Make a development CA, and certificates of a server and of clients, NASH-like ones among them."`
 	Env        envCommand        `cmd:"" help:"Print the variables with which other programs use the stack that make run started."`
 	Migrate    migrateCommand    `cmd:"" help:"Bring the store to its newest migration. Safe while servers run, and to repeat."`
-	Reconcile  reconcileCommand  `cmd:"" help:"Hold what was accepted, by the log, against what has settled."`
+	Reconcile  reconcileCommand  `cmd:"" help:"Hold what was accepted, by log or object storage, against what has settled, and send again what is missing."`
+	Sweep      sweepCommand      `cmd:"" help:"Remove claimed bodies that no message can claim any more; without --yes only say how many."`
 	Reindex    reindexCommand    `cmd:"" help:"Index what is stored anew, after an upgrade that says so. Safe while servers run, and to repeat."`
+	Retention  retentionCommand  `cmd:"" help:"Remove what is kept longer than it has to be, and keep what a legal hold is on."`
 	Completion completionCommand `cmd:"" help:"Print a script that completes referralctl in a shell."`
 }
 

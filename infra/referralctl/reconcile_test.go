@@ -67,7 +67,7 @@ func TestReconcile(t *testing.T) {
 	if err := os.WriteFile(file, []byte(log.String()), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	referralctl(t, "", "reconcile", file).want(t, exitFailed, "r-7                       "+missing+"\n6 accepted: "+all+"1 missing;", "")
+	referralctl(t, "", "reconcile", file).want(t, exitFailed, "r-7                       -            "+missing+"\n6 accepted: "+all+"1 missing;", "")
 	referralctl(t, "", "--json", "reconcile", file, file).want(t, exitFailed, `"missing":[{"id":"`+missing+`","org":"`+sender+`","requestId":"r-7",`, "")
 	referralctl(t, "", "reconcile", "--grace", "2h", file).want(t, 0, "2 on their way, 0 missing", "")
 	referralctl(t, "", "reconcile", file+".none").want(t, exitUsage, "", "no such file")

@@ -2,30 +2,27 @@ package blob_test
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/google/go-cmp/cmp"
 	"github.com/johannesboyne/gofakes3"
 	"github.com/johannesboyne/gofakes3/backend/s3mem"
 
 	"github.com/ausbizconsulting/referral-fhir-server/shared/blob"
 )
 
-type store interface {
-	Put(context.Context, string, []byte) error
-	Get(context.Context, string) ([]byte, error)
-}
-
 // stores are the two kinds, both held to the same promises.
-func stores(t *testing.T) map[string]store {
+func stores(t *testing.T) map[string]blob.Store {
 	t.Helper()
 	dir, err := blob.OpenDir(filepath.Join(t.TempDir(), "blobs"))
 	if err != nil {
@@ -41,7 +38,7 @@ func stores(t *testing.T) map[string]store {
 	if _, err := client.CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: aws.String("claims")}); err != nil {
 		t.Fatal(err)
 	}
-	return map[string]store{"dir": dir, "S3": blob.OpenS3(client, "claims")}
+	return map[string]blob.Store{"dir": dir, "S3": blob.OpenS3(client, "claims")}
 }
 
 func TestPutGet(t *testing.T) {
@@ -63,6 +60,49 @@ func TestPutGet(t *testing.T) {
 			got, err := s.Get(t.Context(), "8003621566684455/d/hash")
 			if err != nil || !bytes.Equal(got, content) {
 				t.Errorf("got %d bytes, error %v; want the %d that were put", len(got), err, len(content))
+			}
+		})
+	}
+}
+
+// TestListDelete: what begins with a prefix, and no longer what was deleted, which may be deleted again.
+func TestListDelete(t *testing.T) {
+	began := time.Now().Add(-time.Minute) // clocks and file systems round
+	for name, s := range stores(t) {
+		t.Run(name, func(t *testing.T) {
+			for _, key := range []string{"a/b/one", "a/b/two", "a/bc/three", "dead-letters/a/four"} {
+				if err := s.Put(t.Context(), key, []byte(key)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			want := func(prefix string, want ...string) {
+				t.Helper()
+				var got []string
+				err := s.List(t.Context(), prefix, func(o blob.Object) error {
+					got = append(got, o.Key)
+					if o.Size != int64(len(o.Key)) || o.Modified.Before(began) {
+						t.Errorf("got %+v, want its size and time", o)
+					}
+					return nil
+				})
+				slices.Sort(got)
+				if diff := cmp.Diff(want, got); diff != "" || err != nil {
+					t.Errorf("%q (-want +got):\n%s%v", prefix, diff, err)
+				}
+			}
+			want("", "a/b/one", "a/b/two", "a/bc/three", "dead-letters/a/four")
+			want("a/b", "a/b/one", "a/b/two", "a/bc/three")
+			want("dead-letters/", "dead-letters/a/four")
+			want("none")
+			for range 2 {
+				if err := s.Delete(t.Context(), "a/b/one"); err != nil {
+					t.Fatal(err)
+				}
+			}
+			want("a/b/", "a/b/two")
+			enough := errors.New("enough")
+			if err := s.List(t.Context(), "", func(blob.Object) error { return enough }); !errors.Is(err, enough) {
+				t.Errorf("got error %v, want the caller's", err)
 			}
 		})
 	}

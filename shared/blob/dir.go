@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"strings"
 )
 
 // Dir keeps objects as files below one directory, for one machine. Safe for concurrent use, by several processes.
@@ -86,4 +87,40 @@ func (d *Dir) Get(_ context.Context, key string) ([]byte, error) {
 		return nil, fmt.Errorf("get blob: %w", err)
 	}
 	return content, nil
+}
+
+// List gives the objects whose keys begin with prefix, in the order of their names. What is removed meanwhile is left out.
+func (d *Dir) List(ctx context.Context, prefix string, each func(Object) error) error {
+	return fs.WalkDir(d.root.FS(), ".", func(name string, entry fs.DirEntry, err error) error {
+		if err == nil {
+			err = ctx.Err()
+		}
+		if err == nil && entry.IsDir() && name != "." && !strings.HasPrefix(name+"/", prefix) && !strings.HasPrefix(prefix, name+"/") {
+			return fs.SkipDir
+		}
+		if err != nil || entry.IsDir() || !strings.HasPrefix(name, prefix) {
+			return passOver(err)
+		}
+		info, err := entry.Info()
+		if err != nil {
+			return passOver(err)
+		}
+		return each(Object{Key: name, Size: info.Size(), Modified: info.ModTime()})
+	})
+}
+
+// passOver is the error of a listing, unless it is that somebody has removed something.
+func passOver(err error) error {
+	if err == nil || errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return fmt.Errorf("list blobs: %w", err)
+}
+
+// Delete removes the object under key, and leaves its directory.
+func (d *Dir) Delete(_ context.Context, key string) error {
+	if err := d.root.Remove(key); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("delete blob: %w", err)
+	}
+	return nil
 }

@@ -52,3 +52,28 @@ func (s *S3) Get(ctx context.Context, key string) ([]byte, error) {
 	}
 	return content, nil
 }
+
+// List gives the objects whose keys begin with prefix, in the order of their keys.
+func (s *S3) List(ctx context.Context, prefix string, each func(Object) error) error {
+	pages := s3.NewListObjectsV2Paginator(s.client, &s3.ListObjectsV2Input{Bucket: &s.bucket, Prefix: &prefix})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return fmt.Errorf("list blobs: %w", err)
+		}
+		for _, o := range page.Contents {
+			if err := each(Object{Key: aws.ToString(o.Key), Size: aws.ToInt64(o.Size), Modified: aws.ToTime(o.LastModified)}); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// Delete removes the object under key; a versioned bucket keeps it for as long as its lifecycle says.
+func (s *S3) Delete(ctx context.Context, key string) error {
+	if _, err := s.client.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &s.bucket, Key: &key}); err != nil {
+		return fmt.Errorf("delete blob: %w", err)
+	}
+	return nil
+}

@@ -3,7 +3,6 @@ package queue
 import (
 	"bytes"
 	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -70,14 +69,6 @@ func (m *Message) Pack(body []byte) {
 	m.Request.SHA256 = sha256.Sum256(body)
 	m.Encoding, m.Size = encodingZstd, len(body)
 	m.Body = encoder.EncodeAll(body, nil)
-}
-
-// CheckIn takes the body out of the message and returns it with the key under which it has to be kept: of the
-// organisation and of the content's hash, so that the same request has one object.
-func (m *Message) CheckIn() (key string, body []byte) {
-	m.Claim, body = m.Request.Org+"/"+hex.EncodeToString(m.Request.SHA256[:]), m.Body
-	m.Body = nil
-	return m.Claim, body
 }
 
 // Content returns the body as received, or ErrIntegrity when its hash or length is not the one in the envelope.

@@ -1,6 +1,7 @@
 package queue_test
 
 import (
+	"bytes"
 	"errors"
 	"flag"
 	"os"
@@ -82,6 +83,51 @@ func TestDecodeRefuses(t *testing.T) {
 	}
 	if _, err := queue.Decode(`{"v":4}`); !errors.Is(err, queue.ErrVersion) {
 		t.Errorf("got error %v for a newer version, want ErrVersion", err)
+	}
+}
+
+// TestClaimedObject holds the body, for who knows bodies alone as well, and the message as it is sent.
+func TestClaimedObject(t *testing.T) {
+	keys, err := referral.NewKeys(bytes.Repeat([]byte{1}, 32), bytes.Repeat([]byte{2}, 32))
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := message()
+	m.ID = keys.Mint(referral.Submission{Org: m.Request.Org, AcceptedAt: m.AcceptedAt, Digest: referral.Digest{7}})
+	packed := m.Body
+	key, object := m.CheckIn()
+	sent, err := m.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := queue.Claimed(object); got != sent {
+		t.Errorf("got message %q in the object, want %q", got, sent)
+	}
+	if org, digest, err := queue.ParseClaim(key); org != m.Request.Org || digest != (referral.Digest{7}) || err != nil || m.Claim != key {
+		t.Errorf("key %s is of %s %x, error %v", key, org, digest, err)
+	}
+	if got, err := queue.Unpack(object); err != nil || string(got) != body {
+		t.Errorf("an earlier release reads %q, error %v; want the body", got, err)
+	}
+	m.CheckOut(object)
+	if !bytes.Equal(m.Body, packed) {
+		t.Error("what is taken out is not what was put in")
+	}
+	m.CheckOut(packed) // an object of an earlier release
+	if content, err := m.Content(); err != nil || string(content) != body || queue.Claimed(packed) != "" {
+		t.Errorf("got content %q, error %v, message %q; want the body alone", content, err, queue.Claimed(packed))
+	}
+	if got := queue.Claimed([]byte("\x50\x2a\x4d\x18\xff\xff\xff\xffx")); got != "" {
+		t.Errorf("got %q of an object that was cut", got)
+	}
+	hash := strings.Repeat("0a", 32)
+	if org, digest, err := queue.ParseClaim("x/" + hash); org != "x" || digest != (referral.Digest{}) || err != nil {
+		t.Errorf("got %s %x, error %v; want the key of an earlier release", org, digest, err)
+	}
+	for _, key := range []string{"", "dead-letters/x/y/" + hash, "x/" + hash + ".body", "x/" + hash + ".ABC", hash} {
+		if _, _, err := queue.ParseClaim(key); !errors.Is(err, queue.ErrEnvelope) {
+			t.Errorf("%s: got error %v, want ErrEnvelope", key, err)
+		}
 	}
 }
 

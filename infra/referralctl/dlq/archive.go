@@ -21,8 +21,11 @@ type Archive struct {
 	Claims blob.Store // of bodies that were too large for the queue; nil: a letter that claims its body cannot be archived
 }
 
-// prefix begins the keys, beside which claim checks may live.
-const prefix = "dead-letters/"
+// Prefix begins the keys, beside which claim checks may live.
+const Prefix = "dead-letters/"
+
+// bodySuffix ends the key of the body that a letter claims, behind the letter's.
+const bodySuffix = ".body"
 
 // record is what an object holds: all that it takes to send the message again. It has nothing that depends on when the
 // letter is looked at, so that archiving again makes the same object.
@@ -53,7 +56,7 @@ type Archived struct {
 
 // Archive copies letters, and reads each copy back. They stay in the queue.
 func (q *Queue) Archive(ctx context.Context, f Filter, limit int, to Archive, kept func(Archived)) error {
-	_, err := q.scan(ctx, f, limit, func(ctx context.Context, _ *scan, letters []*Letter) error {
+	_, err := q.scan(ctx, f, limit, 1, func(ctx context.Context, _ *scan, letters []*Letter) error {
 		return to.keep(ctx, letters, kept)
 	})
 	return err
@@ -62,7 +65,7 @@ func (q *Queue) Archive(ctx context.Context, f Filter, limit int, to Archive, ke
 // Discard archives letters, has end settle what they are of, and then deletes them. Kept is told of each that has been
 // archived and is to go.
 func (q *Queue) Discard(ctx context.Context, f Filter, limit int, to Archive, end func(context.Context, *Letter) error, kept func(Archived)) error {
-	_, err := q.scan(ctx, f, limit, func(ctx context.Context, s *scan, letters []*Letter) error {
+	_, err := q.scan(ctx, f, limit, 1, func(ctx context.Context, s *scan, letters []*Letter) error {
 		if err := to.keep(ctx, letters, kept); err != nil {
 			return err
 		}
@@ -115,7 +118,7 @@ func (a Archive) keepOne(ctx context.Context, l *Letter) (Archived, error) {
 		id = l.MessageID
 	}
 	sum := sha256.Sum256(content)
-	archived := Archived{ID: l.ID(), Key: prefix + org + "/" + id + "/" + hex.EncodeToString(sum[:])}
+	archived := Archived{ID: l.ID(), Key: Prefix + org + "/" + id + "/" + hex.EncodeToString(sum[:])}
 	if l.Message != nil && l.Message.Claim != "" {
 		if err := a.keepClaim(ctx, l.Message.Claim, &archived); err != nil {
 			return Archived{}, err
@@ -124,11 +127,13 @@ func (a Archive) keepOne(ctx context.Context, l *Letter) (Archived, error) {
 	return archived, a.put(ctx, archived.Key, content)
 }
 
+var errNoClaims = errors.New("its body is not in the message; name where claim checks are kept, by REFERRAL_BLOB_BUCKET or REFERRAL_BLOB_DIR")
+
 // keepClaim copies the body that a letter claims: the object it is in may be swept once the letter is gone. A letter
 // may well have died of its claim's loss.
 func (a Archive) keepClaim(ctx context.Context, claim string, archived *Archived) error {
 	if a.Claims == nil {
-		return errors.New("its body is not in the message; name where claim checks are kept, by REFERRAL_BLOB_BUCKET or REFERRAL_BLOB_DIR")
+		return errNoClaims
 	}
 	content, err := a.Claims.Get(ctx, claim)
 	if errors.Is(err, blob.ErrNotFound) {
@@ -138,7 +143,7 @@ func (a Archive) keepClaim(ctx context.Context, claim string, archived *Archived
 	if err != nil {
 		return err
 	}
-	archived.Claim = archived.Key + ".body"
+	archived.Claim = archived.Key + bodySuffix
 	return a.put(ctx, archived.Claim, content)
 }
 

@@ -36,6 +36,22 @@ func (m *memory) Get(_ context.Context, key string) ([]byte, error) {
 	return []byte(content), nil
 }
 
+func (m *memory) List(_ context.Context, prefix string, each func(blob.Object) error) error {
+	for _, key := range slices.Sorted(maps.Keys(m.objects)) {
+		if strings.HasPrefix(key, prefix) {
+			if err := each(blob.Object{Key: key}); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (m *memory) Delete(_ context.Context, key string) error {
+	delete(m.objects, key)
+	return nil
+}
+
 func newMemory() *memory { return &memory{objects: map[string]string{}} }
 
 // TestArchive keeps all of a letter and the body that it claims, under the same names each time.
@@ -119,7 +135,7 @@ func TestDiscardKeepsWhatIsNotArchived(t *testing.T) {
 		t.Errorf("got error %v, want that the claimed body is nowhere to be found", err)
 	}
 	failing := errors.New("no room")
-	if err := p.dead.Discard(t.Context(), dlq.Filter{}, 0, dlq.Archive{Store: full{failing}, Claims: newMemory()}, end, none); !errors.Is(err, failing) {
+	if err := p.dead.Discard(t.Context(), dlq.Filter{}, 0, dlq.Archive{Store: full{newMemory(), failing}, Claims: newMemory()}, end, none); !errors.Is(err, failing) {
 		t.Errorf("got error %v, want %v", err, failing)
 	}
 	discarded := 0
@@ -136,8 +152,9 @@ func TestDiscardKeepsWhatIsNotArchived(t *testing.T) {
 }
 
 // full is a store that takes nothing.
-type full struct{ error }
+type full struct {
+	*memory
+	error
+}
 
 func (f full) Put(context.Context, string, []byte) error { return f.error }
-
-func (f full) Get(context.Context, string) ([]byte, error) { return nil, f.error }

@@ -12,6 +12,7 @@ import (
 	"context"
 	"fmt"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -127,48 +128,65 @@ type held struct {
 // scan is one look through the queue.
 type scan struct {
 	*Queue
-	held map[string]*held // by message id
+	mu    sync.Mutex
+	held  map[string]*held // by message id; guarded by mu
+	given int              // letters that act has had; guarded by mu
 }
 
 // Scan gives the letters that f takes to act, up to ten at a time and each once, until there are no more or act has
 // had limit of them; 0 is no limit. It returns how many act has had. All that act does not delete is visible again
 // when Scan returns. What others have received is not seen.
 func (q *Queue) Scan(ctx context.Context, f Filter, limit int, act func(context.Context, []*Letter) error) (int, error) {
-	return q.scan(ctx, f, limit, func(ctx context.Context, _ *scan, letters []*Letter) error { return act(ctx, letters) })
+	return q.scan(ctx, f, limit, 1, func(ctx context.Context, _ *scan, letters []*Letter) error { return act(ctx, letters) })
 }
 
-func (q *Queue) scan(ctx context.Context, f Filter, limit int, act func(context.Context, *scan, []*Letter) error) (given int, err error) {
-	s := &scan{q, map[string]*held{}}
-	defer func() {
-		if releaseErr := s.release(ctx); err == nil {
-			err = releaseErr
-		}
-	}()
+// scan is Scan with so many receivers at once, each of which calls act.
+func (q *Queue) scan(ctx context.Context, f Filter, limit, receivers int, act func(context.Context, *scan, []*Letter) error) (given int, err error) {
+	s := &scan{Queue: q, held: map[string]*held{}}
+	group, inTime := errgroup.WithContext(ctx)
+	for range receivers {
+		group.Go(func() error { return s.run(inTime, f, limit, act) })
+	}
+	err = group.Wait()
+	if releaseErr := s.release(ctx); err == nil {
+		err = releaseErr
+	}
+	return s.given, err
+}
+
+func (s *scan) run(ctx context.Context, f Filter, limit int, act func(context.Context, *scan, []*Letter) error) error {
 	for vain := 0; vain < patience; vain++ {
 		letters, empty, err := s.receive(ctx)
 		if err != nil || empty {
-			return given, err
+			return err
 		}
-		var taken []*Letter
-		for _, l := range letters {
-			if f.takes(l) && (limit == 0 || given < limit) {
-				taken = append(taken, l)
-				given++
-			}
-		}
+		taken, enough := s.take(letters, f, limit)
 		if len(taken) > 0 {
 			if err := act(ctx, s, taken); err != nil {
-				return given, err
+				return err
 			}
 		}
-		if limit > 0 && given == limit {
-			return given, nil
+		if enough {
+			return nil
 		}
 		if len(letters) > 0 {
 			vain = -1
 		}
 	}
-	return given, nil
+	return nil
+}
+
+// take returns the letters that f takes, up to the limit of all, and whether that is reached.
+func (s *scan) take(letters []*Letter, f Filter, limit int) (taken []*Letter, enough bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, l := range letters {
+		if f.takes(l) && (limit == 0 || s.given < limit) {
+			taken = append(taken, l)
+			s.given++
+		}
+	}
+	return taken, limit > 0 && s.given == limit
 }
 
 // receive returns letters that were not seen before, and whether there was nothing at all. What was deleted and has
@@ -182,8 +200,15 @@ func (s *scan) receive(ctx context.Context) (fresh []*Letter, empty bool, err er
 	if err != nil {
 		return nil, false, fmt.Errorf("receive dead letters: %w", err)
 	}
-	var back []*Letter
-	for _, m := range out.Messages {
+	fresh, back := s.hold(out.Messages)
+	return fresh, len(out.Messages) == 0, s.delete(ctx, back)
+}
+
+// hold remembers what was received, and returns what was not seen before, and what was deleted and has come back.
+func (s *scan) hold(messages []types.Message) (fresh, back []*Letter) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, m := range messages {
 		l, h := newLetter(m), s.held[*m.MessageId]
 		switch {
 		case h == nil:
@@ -195,7 +220,7 @@ func (s *scan) receive(ctx context.Context) (fresh []*Letter, empty bool, err er
 		}
 		h.receipt = m.ReceiptHandle
 	}
-	return fresh, len(out.Messages) == 0, s.delete(ctx, back)
+	return fresh, back
 }
 
 // delete removes letters that are durable elsewhere, also after an interruption: the fewer are in both places.
@@ -213,6 +238,8 @@ func (s *scan) delete(ctx context.Context, letters []*Letter) error {
 	if err != nil {
 		return fmt.Errorf("delete dead letters that are safe elsewhere (doing it all again is harmless): %w", err)
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	for _, e := range out.Successful {
 		i, _ := strconv.Atoi(aws.ToString(e.Id))
 		s.held[letters[i].MessageID].gone = true
@@ -236,7 +263,7 @@ func (s *scan) release(ctx context.Context) error {
 			return err
 		})
 	}
-	for _, h := range s.held {
+	for _, h := range s.held { // which nobody changes any more
 		if h.gone {
 			continue
 		}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -14,6 +15,10 @@ import (
 
 // maxBatchSize is what the messages of one SendMessageBatch may have together (SQS message quotas).
 const maxBatchSize = 1 << 20
+
+// replayers is how many receive, send and delete at once: one alone waits for SQS most of the time, three times for ten
+// letters.
+const replayers = 4
 
 // Replay is what is sent again, to the queue at To.
 type Replay struct {
@@ -27,21 +32,31 @@ type Replay struct {
 // Replay sends letters again with their body, attributes and message group, and deletes what the queue has
 // acknowledged. It returns how many that were.
 func (q *Queue) Replay(ctx context.Context, r Replay) (sent int, err error) {
-	begun := time.Now()
-	_, err = q.scan(ctx, r.Filter, r.Limit, func(ctx context.Context, s *scan, letters []*Letter) error {
+	var mu sync.Mutex // of begun and sent
+	begun, start := 0, time.Now()
+	pace := func(letters int) error {
+		mu.Lock()
+		due := start.Add(time.Duration(begun) * time.Second / time.Duration(r.Rate))
+		begun += letters
+		mu.Unlock()
+		return sleep(ctx, time.Until(due))
+	}
+	_, err = q.scan(ctx, r.Filter, r.Limit, replayers, func(ctx context.Context, s *scan, letters []*Letter) error {
 		for len(letters) > 0 {
-			if err := sleep(ctx, time.Until(begun.Add(time.Duration(sent)*time.Second/time.Duration(r.Rate)))); err != nil {
-				return err
-			}
 			some := letters[:fitting(letters)]
 			letters = letters[len(some):]
-			acknowledged, err := q.send(ctx, r.To, some)
-			sent += len(acknowledged)
-			if err := errors.Join(err, s.delete(ctx, acknowledged)); err != nil {
+			if err := pace(len(some)); err != nil {
 				return err
 			}
-			if r.Sent != nil {
+			acknowledged, err := q.send(ctx, r.To, some)
+			err = errors.Join(err, s.delete(ctx, acknowledged))
+			mu.Lock()
+			if sent += len(acknowledged); err == nil && r.Sent != nil {
 				r.Sent(sent)
+			}
+			mu.Unlock()
+			if err != nil {
+				return err
 			}
 		}
 		return nil
