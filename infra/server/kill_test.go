@@ -2,6 +2,7 @@ package main
 
 import (
 	"flag"
+	"math/rand/v2"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -11,11 +12,13 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/jackc/pgx/v5"
 )
 
 // Long runs say: go test ./infra/server -run TestKillLosesNothingAccepted -kills 40 -each 500 -v
 var (
-	kills = flag.Int("kills", 4, "how often TestKillLosesNothingAccepted kills the server and its PostgreSQL, in turn")
+	kills = flag.Int("kills", 2, "how often TestKillLosesNothingAccepted kills the server and its PostgreSQL, and TestChaos a processor and PostgreSQL, in turn")
 	pace  = flag.Int("each", 50, "how many submissions are accepted between two kills")
 )
 
@@ -46,12 +49,28 @@ func (l *ledger) count() int {
 	return len(l.accepted)
 }
 
-// send posts referrals one after the other, whatever becomes of the server, until stop is closed.
+// any is one that was accepted, of the last hundred mostly; empty: none was yet.
+func (l *ledger) any() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.accepted) == 0 {
+		return ""
+	}
+	from := l.accepted
+	if rand.IntN(4) > 0 {
+		from = from[max(0, len(from)-100):]
+	}
+	return from[rand.IntN(len(from))]
+}
+
+// send posts referrals one after the other, whatever becomes of the server, until stop is closed: each again until it is
+// accepted, as a client has to.
 func (l *ledger) send(t *testing.T, c client, stop <-chan struct{}) {
-	for {
-		a, err := c.do("POST", "/fhir", numbered(t, l.next()))
+	for body := numbered(t, l.next()); ; {
+		a, err := c.do("POST", "/fhir", body)
 		if err == nil && a.status == http.StatusAccepted {
 			l.accept(a.header.Get("Content-Location"))
+			body = numbered(t, l.next())
 		}
 		pause := time.Duration(0)
 		if err != nil || a.status != http.StatusAccepted {
@@ -65,14 +84,17 @@ func (l *ledger) send(t *testing.T, c client, stop <-chan struct{}) {
 	}
 }
 
-// underLoad lets four senders post to the server at c while harm is called once for every round that more wants, each time
-// when another fifty are accepted.
-func underLoad(t *testing.T, c client, more func(round int) bool, harm func(round int)) *ledger {
+// underLoad lets eight senders post to the server at c while harm is called once for every round that more wants, each time
+// when another fifty are accepted. Beside each sender goes one of each of besides, until stop is closed.
+func underLoad(t *testing.T, c client, more func(round int) bool, harm func(round int), besides ...func(l *ledger, c client, stop <-chan struct{})) *ledger {
 	t.Helper()
 	l, stop := &ledger{}, make(chan struct{})
 	var senders sync.WaitGroup
-	for range 4 {
+	for range 8 {
 		senders.Go(func() { l.send(t, c, stop) })
+		for _, beside := range besides {
+			senders.Go(func() { beside(l, c, stop) })
+		}
 	}
 	defer senders.Wait()
 	defer close(stop)
@@ -106,7 +128,7 @@ func TestKillLosesNothingAccepted(t *testing.T) {
 		c.kill(t)
 		c = launch(t, dir, addresses)
 	})
-	l.checkSettledOnce(t, c)
+	l.checkSettledOnce(t, c.client, connect(t, c.dir, "referral", `set statement_timeout = '1min'`))
 }
 
 // kill ends the server as a power cut would, and returns when it is gone.
@@ -118,8 +140,8 @@ func (c *child) kill(t *testing.T) {
 	c.Wait()
 }
 
-// checkSettledOnce follows every 202 to its end at the server c, and holds what is stored against what was posted.
-func (l *ledger) checkSettledOnce(t *testing.T, c *child) {
+// checkSettledOnce follows every 202 to its end at the server c, and holds what is in its store against what was posted.
+func (l *ledger) checkSettledOnce(t *testing.T, c client, store *pgx.Conn) {
 	t.Helper()
 	for _, url := range l.accepted {
 		if got := c.follow(t, url, 90*time.Second).Entry[0].Response.Status; !strings.HasPrefix(got, "200") {
@@ -128,7 +150,6 @@ func (l *ledger) checkSettledOnce(t *testing.T, c *child) {
 	}
 	// What was posted without an answer may have settled, too; nothing twice.
 	var settled, patients, distinct int
-	store := connect(t, c.dir, "referral", `set statement_timeout = '1min'`)
 	if err := store.QueryRow(t.Context(), `select (select count(*) from submission), count(*),
 			count(distinct substring(content from '"language":"(en-\d+)"')) from resource where type = 'Patient'`).
 		Scan(&settled, &patients, &distinct); err != nil {

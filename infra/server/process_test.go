@@ -57,7 +57,7 @@ func launch(t *testing.T, dir string, ports [3]string) *child {
 func launchEarly(t *testing.T, dir string, ports [3]string) *child {
 	t.Helper()
 	c := &child{Cmd: exec.CommandContext(t.Context(), os.Args[0]), output: &transcript{}, dir: dir}
-	c.Env = append(os.Environ(), "REFERRAL_TEST_CHILD=1", "REFERRAL_DATA_DIR="+dir, "REFERRAL_LOG_LEVEL=error",
+	c.Env = append(os.Environ(), "REFERRAL_TEST_CHILD=server", "REFERRAL_DATA_DIR="+dir, "REFERRAL_LOG_LEVEL=error",
 		"REFERRAL_MESSAGE_TIMEOUT=1s", // what a kill had in hand comes back after six times this
 		"REFERRAL_ADDR="+ports[0], "REFERRAL_OPS_ADDR="+ports[1], "REFERRAL_SQS_ADDR="+ports[2])
 	c.Stdout, c.Stderr = c.output, c.output

@@ -93,7 +93,7 @@ func TestSoak(t *testing.T) {
 		harm.do(t, s)
 		s.await(t, "/health/ready")
 	})
-	l.checkSettledOnce(t, s.child)
+	l.checkSettledOnce(t, s.client, connect(t, s.dir, "referral", `set statement_timeout = '1min'`))
 }
 
 // length is how long a harm lasts, in seconds.
