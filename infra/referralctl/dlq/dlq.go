@@ -1,4 +1,5 @@
-// Package dlq looks at the dead letters of a queue on Amazon SQS, sends them to it again, archives and discards them.
+// Package dlq looks at the dead letters of a queue on Amazon SQS, sends them to it again, archives, restores and discards
+// them.
 //
 // It promises that a letter is deleted only when it is durable elsewhere: acknowledged by the queue that it is sent to
 // again, or archived and read back. Whatever interrupts it, a letter is where it was, where it should go, or in both
