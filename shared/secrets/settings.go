@@ -49,7 +49,11 @@ func KeysFromSettings(v *env.Settings, log *slog.Logger) *referral.Keys {
 // REFERRAL_KEYS_SECRET names, or else REFERRAL_KEY_PEPPER; nil where neither has one, and where v reports what is wrong. It
 // is read once: digests are made with it, so it stays.
 func PepperFromSettings(v *env.Settings, log *slog.Logger) []byte {
-	given, c := v.Base64("REFERRAL_KEY_PEPPER", minKeyBytes), read(v, "REFERRAL_KEYS_SECRET", log)
+	given := v.Base64("REFERRAL_KEY_PEPPER", minKeyBytes)
+	if v.String("REFERRAL_KEYS_SECRET", "") == "" {
+		return given
+	}
+	c := read(v, "REFERRAL_KEYS_SECRET", log)
 	if c.Client == nil {
 		return given
 	}
