@@ -50,8 +50,8 @@ const (
 	longestPause = 2 * time.Second
 )
 
-// migrate brings the store to the newest migration, whenever it comes back. It gives up for errors that have another
-// reason than the store's being unavailable.
+// migrate brings the store to the newest migration, whenever it comes back and whoever has read a table for long, such as
+// a dump, is done. It gives up for errors that have another reason.
 func (s *server) migrate(ctx context.Context, url string) error {
 	away := false
 	for pause := firstPause; ; pause = min(2*pause, longestPause) {
@@ -60,7 +60,7 @@ func (s *server) migrate(ctx context.Context, url string) error {
 		case err == nil && away:
 			s.log.Info("the store is available")
 			return nil
-		case err == nil || ctx.Err() != nil || !errors.Is(err, postgres.ErrUnavailable):
+		case err == nil || ctx.Err() != nil || !errors.Is(err, postgres.ErrUnavailable) && !errors.Is(err, postgres.ErrBusy):
 			return err
 		case !away:
 			s.log.Warn("the store is unavailable; nothing settles until it is there", slog.String("error", err.Error()))
