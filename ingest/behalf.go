@@ -11,12 +11,12 @@ import (
 // warning, and refused of a client that sends for its own organisation alone. It returns issues and what is to be said
 // besides.
 func onBehalf(p principal.Principal, b fhir.Bundle, issues []fhir.Issue) ([]fhir.Issue, error) {
-	links := b.Links()
+	known := referral.NewAddressees(b, b.Links(), nil)
 	for i, entry := range b.Entries {
 		if !bundle.IsNewRequest(b.Type, entry) {
 			continue
 		}
-		requester := referral.Requester(b, links, i)
+		requester := known.Requester(i)
 		if requester == "" || requester == p.Org {
 			continue
 		}

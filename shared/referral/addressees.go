@@ -71,11 +71,9 @@ func AddresseeReferences(resource *fhir.Value) []*fhir.Value {
 	return nil
 }
 
-// Requester returns the HPI-O of the organisation that the requester of entry i is or belongs to, as far as the Bundle
-// says, or "".
-func Requester(b fhir.Bundle, links *fhir.Links, i int) string {
-	a := NewAddressees(b, links, nil)
-	resource := b.Entries[i].Resource
+// Requester returns the HPI-O of the organisation that the requester of entry i is or belongs to, as far as is known, or "".
+func (a *Addressees) Requester(i int) string {
+	resource := a.bundle.Entries[i].Resource
 	return a.organization(holder{i, resource}, resource.Get("requester"), 3)
 }
 
