@@ -134,12 +134,12 @@ type picked struct {
 
 // leaseMessages takes the next visible messages, in order of becoming visible. What is past the retention
 // period is deleted; what was received as often as the redrive policy allows moves to the dead-letter
-// queue; the rest is leased. $1 queue, $2 now, $3 number, $4 sent at or before this is expired, $5 maximum
+// queue; the rest is leased. What never changes is not in picked: PostgreSQL would copy it, the body unpacked,
+// for each of the three changes. $1 queue, $2 now, $3 number, $4 sent at or before this is expired, $5 maximum
 // of receives, $6 dead-letter queue, $7 visible again at, $8 lease.
 const leaseMessages = `
 with picked as materialized (
-  select seq, message_id, body, body_md5, attributes, group_id, trace_header, sender_id, sent_at, visible_at,
-         receive_count, first_received_at, source_queue_id,
+  select seq, visible_at, receive_count, first_received_at, source_queue_id,
          case when sent_at <= $4 then 'expired' when queue_receives >= $5 then 'exhausted' else 'received' end as fate
   from sqs.message
   where queue_id = $1 and visible_at <= $2
@@ -156,10 +156,11 @@ with picked as materialized (
          queue_receives = m.queue_receives + 1, first_received_at = coalesce(m.first_received_at, $2)
   from picked p where m.seq = p.seq and p.fate = 'received'
 )
-select p.seq, p.message_id, p.fate, p.body, p.body_md5, p.attributes, p.group_id, p.trace_header, p.sender_id, p.sent_at,
+select m.seq, m.message_id, p.fate, m.body, m.body_md5, m.attributes, m.group_id, m.trace_header, m.sender_id, m.sent_at,
        p.receive_count + 1, coalesce(p.first_received_at, $2),
        (select name from sqs.queue where id = p.source_queue_id)
-from picked p order by p.visible_at, p.seq`
+from picked p join sqs.message m on m.seq = p.seq
+order by p.visible_at, p.seq`
 
 // lease receives up to limit messages. It looks again when all it found was expired or exhausted.
 func (s *Server) lease(ctx context.Context, q *queue, limit int, visibility time.Duration) ([]picked, error) {
