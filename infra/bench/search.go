@@ -15,7 +15,7 @@ import (
 func (b *bench) fill(resources int) func(context.Context) error {
 	return func(ctx context.Context) error {
 		const clients = 16
-		post := b.submissions(clients)
+		post := b.submissions(clients, 0)
 		begin := time.Now()
 		for {
 			var stored int

@@ -20,7 +20,7 @@ func (b *bench) drained(ctx context.Context) error {
 		} else if time.Since(since) > time.Second {
 			return nil
 		}
-		time.Sleep(50 * time.Millisecond)
+		time.Sleep(200 * time.Millisecond) // to count takes time from what is measured
 	}
 	return fmt.Errorf("the queue did not drain within five minutes")
 }
@@ -33,6 +33,7 @@ func (b *bench) settled(ctx context.Context) (n int, err error) {
 
 // settle measures the way from the client to the store: first with as much as goes in, then at half that rate.
 func (b *bench) settle(ctx context.Context) error {
+	submit := b.submissions(16, 2*b.each)
 	begin, err := b.now(ctx)
 	if err != nil {
 		return err
@@ -41,7 +42,7 @@ func (b *bench) settle(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if _, err := load(ctx, 16, 2*b.each, b.submissions(16)); err != nil {
+	if _, err := load(ctx, 16, 2*b.each, submit); err != nil {
 		return err
 	}
 	if err := b.drained(ctx); err != nil {
@@ -92,7 +93,7 @@ func (b *bench) settleAt(ctx context.Context, rate float64) error {
 		return err
 	}
 	const clients = 16
-	submit, pause := b.submissions(clients), time.Duration(clients/rate*float64(time.Second))
+	submit, pause := b.submissions(clients, b.each), time.Duration(clients/rate*float64(time.Second))
 	var mu sync.Mutex
 	next := make([]time.Time, clients) // guarded by mu
 	if _, err := load(ctx, clients, b.each, func(ctx context.Context, i int) error {

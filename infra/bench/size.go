@@ -21,7 +21,7 @@ func (b *bench) size(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	r, err := load(ctx, 8, b.each/2, b.submissions(8))
+	r, err := load(ctx, 8, b.each/2, b.submissions(8, b.each/2))
 	if err != nil {
 		return err
 	}

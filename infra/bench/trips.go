@@ -58,7 +58,7 @@ func (b *bench) trips(ctx context.Context) (err error) {
 	b.add("round trips to the store, one by one", float64(store.Trips()-before)/few, "a Bundle")
 
 	before, queueBefore := store.Trips(), queue.Trips()
-	r, err := load(ctx, 16, b.each/2, counted.submissions(16))
+	r, err := load(ctx, 16, b.each/2, counted.submissions(16, b.each/2))
 	if err != nil {
 		return err
 	}
@@ -86,7 +86,7 @@ func (b *bench) newDatabase(ctx context.Context, name string) (*url.URL, error) 
 
 // oneByOne submits n referrals, each when the one before has settled.
 func (b *bench) oneByOne(ctx context.Context, n int) error {
-	submit := b.submissions(1)
+	submit := b.submissions(1, 0)
 	before, err := b.settled(ctx)
 	if err != nil {
 		return err
