@@ -233,6 +233,10 @@ func (n *node) isPlain(v *fhir.Value) bool {
 		return v.Kind() == fhir.Bool
 	case n.name == "uri" || n.name == "url" || n.name == "canonical" || n.name == "code":
 		return v.Kind() == fhir.String && !strings.ContainsFunc(v.Text(), func(r rune) bool { return r <= ' ' || r >= 0x7f })
+	case n.name == "decimal":
+		return v.Kind() == fhir.Number
+	case n.name == "date" || n.name == "dateTime" || n.name == "instant":
+		return v.Kind() == fhir.String && isPlainDate(n.name, v.Text())
 	}
 	return false
 }

@@ -38,6 +38,53 @@ func checkDate(text string) string {
 	return ""
 }
 
+// isPlainDate tells a real day, and a date and time on one in whole seconds, which of the type called name nothing is
+// wrong with. Of others it does not know.
+func isPlainDate(name, text string) bool {
+	switch {
+	case len(text) == len("2024-02-29"):
+		if name == "instant" || !shaped(text, "0000-00-00") {
+			return false
+		}
+	case name == "date":
+		return false
+	case shaped(text, "0000-00-00T00:00:00+00:00"):
+		if digits(text[20:22]) > 13 || digits(text[23:25]) > 59 {
+			return false
+		}
+	case !shaped(text, "0000-00-00T00:00:00Z"):
+		return false
+	}
+	if len(text) > len("2024-02-29") && (digits(text[11:13]) > 23 || digits(text[14:16]) > 59 || digits(text[17:19]) > 59) {
+		return false
+	}
+	year, month, day := digits(text[0:4]), digits(text[5:7]), digits(text[8:10])
+	return year > 0 && month > 0 && month <= 12 && day > 0 && checkDate(text) == ""
+}
+
+// shaped tells whether text is like an example, in which 0 stands for any digit and + for a sign.
+func shaped(text, example string) bool {
+	if len(text) != len(example) {
+		return false
+	}
+	for i := range len(text) {
+		switch c := text[i]; example[i] {
+		case '0':
+			if c < '0' || c > '9' {
+				return false
+			}
+		case '+':
+			if c != '+' && c != '-' {
+				return false
+			}
+		case c:
+		default:
+			return false
+		}
+	}
+	return true
+}
+
 func digits(text string) int {
 	n := 0
 	for i := range len(text) {
