@@ -7,8 +7,7 @@ import (
 	"github.com/ausbizconsulting/referral-fhir-server/shared/fhir"
 )
 
-// fillsTask tells a request that may make who has the scope fill the owner of a Task. Of no other does it matter who has:
-// it is the same submission whichever client of the organisation sends it.
+// fillsTask tells a request that may make who has the scope fill the owner of a Task. Of no other does it matter who has.
 func fillsTask(method string, target fhir.Target) bool {
 	return (method == http.MethodPut || method == http.MethodPatch) && target.Type == "Task" && target.ID != ""
 }

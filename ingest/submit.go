@@ -89,8 +89,8 @@ func (s *Server) submitBundle(w *fhirhttp.Response, r *http.Request, prefer fhir
 		Type: strings.Clone(bundle.Type), body: body, warnings: warnings,
 		Request: referral.Request{
 			Org: p.Org, KeyKind: kind, Key: strings.Clone(key), Method: http.MethodPost, URL: "/fhir", ContentType: mediaType,
-			Fill: p.Allow(principal.Fill) == nil && s.fillsTasks(bundle),
 		},
+		fill: p.Allow(principal.Fill) == nil && s.fillsTasks(bundle),
 	})
 }
 
@@ -100,6 +100,7 @@ type acceptance struct {
 	Request  referral.Request
 	body     []byte
 	warnings []fhir.Issue
+	fill     bool   // it may make the sender the owner of others' Tasks that have none
 	creates  string // the type of the resource that is created, if all that its id follows from is known now; else empty
 }
 
@@ -117,6 +118,9 @@ func (s *Server) accept(w *fhirhttp.Response, r *http.Request, prefer fhirhttp.P
 	m.Pack(a.body)
 	submission := referral.Submission{Org: m.Request.Org, AcceptedAt: m.AcceptedAt, Digest: s.Keys.Digest(m.Request)}
 	m.ID = s.Keys.Mint(submission)
+	if a.fill {
+		m.AllowFill(s.Keys)
+	}
 	err := s.send(r.Context(), m)
 	sending.End(time.Now(), err != nil)
 	if err != nil {

@@ -38,8 +38,7 @@ func (s *Server) write(w *fhirhttp.Response, r *http.Request) error {
 	}
 	a := acceptance{Type: interactions[r.Method], Request: referral.Request{
 		Org: p.Org, KeyKind: referral.KeyHeader, Key: key, Method: r.Method, URL: urlOf(target),
-		Fill: p.Allow(principal.Fill) == nil && fillsTask(r.Method, target),
-	}}
+	}, fill: p.Allow(principal.Fill) == nil && fillsTask(r.Method, target)}
 	if a.Request.Conditions, err = s.conditions(r, target); err != nil {
 		return err
 	}

@@ -34,6 +34,57 @@ func TestOwnerMeetsItself(t *testing.T) {
 	}
 }
 
+// TestFillIsForWhatIsLeftOpen: a Task without an owner that is found by no group, or that asks for what is asked of somebody,
+// is answered as one that is not there. The first is the control: nothing but that tells it from the others.
+func TestFillIsForWhatIsLeftOpen(t *testing.T) {
+	const request, group = "urn:uuid:5b0d2a3a-6c1f-4d7e-9a51-0000000000a2", `"groupIdentifier":{"system":"urn:group","value":"g"},`
+	f := newFixture(t)
+	_, want := f.settle(t, f.filling(laboratory, f.write(0, "PATCH", "Task/0197a000-0000-7000-8000-000000000000", claim(laboratory))))
+	for n, test := range []struct {
+		name, performer, group string
+		open                   bool
+	}{
+		{"left open", "", group, true},
+		{"of no group", "", "", false},
+		{"of a group without a system", "", `"groupIdentifier":{"value":"g"},`, false},
+		{"of a group without a value", "", `"groupIdentifier":{"system":"urn:group"},`, false},
+		{"asked of another", `,"performer":[{"identifier":` + strings.Replace(hpioOfRecipient, recipient, rival, 1) + `}]`, group, false},
+		{"asked of who takes it", `,"performer":[{"identifier":` + hpioOfRecipient + `}]`, group, false},
+		{"asked of nobody known", `,"performer":[{"display":"x"}]`, group, false},
+	} {
+		_, created := f.settle(t, f.transaction(1+2*n, "transaction",
+			entry("POST", "Patient", subject, patient("", "p"), ""),
+			entry("POST", "ServiceRequest", request, `{"resourceType":"ServiceRequest","status":"active","intent":"order","subject":{"reference":"`+subject+`"}`+test.performer+`}`, ""),
+			entry("POST", "Task", "", `{"resourceType":"Task","status":"requested","intent":"order",`+test.group+`"focus":{"reference":"`+request+`"}}`, "")))
+		task := idOf(created[2])
+		_, got := f.settle(t, f.filling(laboratory, f.write(2+2*n, "PATCH", "Task/"+task, claim(laboratory))))
+		if test.open && got[0].Status != 200 {
+			t.Errorf("%s: got %d %s, want 200", test.name, got[0].Status, got[0].Outcome)
+		}
+		if diff := cmp.Diff(want, got); !test.open && diff != "" {
+			t.Errorf("%s (-of an absent Task +of a closed one):\n%s", test.name, diff)
+		}
+		if owner := value[string](t, f, `select coalesce(owner, '') from resource where id = $1::uuid`, task); (owner == laboratory) != test.open {
+			t.Errorf("%s: the owner is %q", test.name, owner)
+		}
+	}
+}
+
+// TestFillMeetsAPerformer: while a Task is taken up, its sender asks somebody.
+func TestFillMeetsAPerformer(t *testing.T) {
+	f := newFixture(t)
+	patientID, _, requestID, task := f.order(t)
+	state, got := f.interleaved(t, f.filling(laboratory, f.write(1, "PATCH", "Task/"+task, claim(laboratory))), func() {
+		f.settle(t, f.write(2, "PUT", "ServiceRequest/"+requestID, `{"resourceType":"ServiceRequest","id":"`+requestID+`","status":"active","intent":"order","code":{"text":"c"},"subject":{"reference":"Patient/`+patientID+`"},"performer":[{"identifier":`+strings.Replace(hpioOfRecipient, recipient, rival, 1)+`}]}`))
+	})
+	if state != referral.Rejected || got[0].Status != 404 {
+		t.Errorf("got %s and %d %s, want 404", state, got[0].Status, got[0].Outcome)
+	}
+	if got := readersOf(t, f, patientID); got != rival {
+		t.Errorf("the Patient is read by %q, want who is asked, %s", got, rival)
+	}
+}
+
 // TestFillTellsNothingByPatches: whatever a patch of an open Task holds against what is there, who does not become its owner is told
 // what is told of a Task that is not there.
 func TestFillTellsNothingByPatches(t *testing.T) {

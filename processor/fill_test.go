@@ -17,8 +17,9 @@ const laboratory, rival = recipient, "8003629900040359"
 
 // filling is m by a client of org that has the scope fill.
 func (f *fixture) filling(org string, m *queue.Message) *queue.Message {
-	m.Request.Fill = true
-	return f.by(org, m)
+	m = f.by(org, m)
+	m.AllowFill(f.keys)
+	return m
 }
 
 // open is a Task that is left to whoever the patient chooses; more are members, each behind a comma.
@@ -144,7 +145,7 @@ func TestFillWhatIsNotOpen(t *testing.T) {
 	}{
 		"owned by another":        {ownedTask("Patient/x"), 404},
 		"owned by who is unknown": {strings.Replace(ownedTask("Patient/x"), hpioOfRecipient, `{"value":"1"}`, 1), 404},
-		"cancelled":               {`{"resourceType":"Task","status":"cancelled","intent":"order"}`, 409},
+		"cancelled":               {`{"resourceType":"Task","status":"cancelled","intent":"order","groupIdentifier":{"system":"urn:group","value":"g"}}`, 409},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := newFixture(t)
@@ -161,18 +162,21 @@ func TestFillWhatIsNotOpen(t *testing.T) {
 func TestFillAGroup(t *testing.T) {
 	f := newFixture(t)
 	group := "urn:uuid:5b0d2a3a-6c1f-4d7e-9a51-0000000000b1"
-	const subjectID = "urn:uuid:5b0d2a3a-6c1f-4d7e-9a51-0000000000b2"
-	_, created := f.settle(t, f.transaction(0, "transaction", entry("POST", "Task", group, `{"resourceType":"Task","status":"requested","intent":"order"}`, ""),
+	const (
+		subjectID  = "urn:uuid:5b0d2a3a-6c1f-4d7e-9a51-0000000000b2"
+		identifier = `"groupIdentifier":{"system":"urn:group","value":"g"}`
+	)
+	_, created := f.settle(t, f.transaction(0, "transaction", entry("POST", "Task", group, `{"resourceType":"Task","status":"requested","intent":"order",`+identifier+`}`, ""),
 		entry("POST", "Patient", subjectID, patient("", "p"), ""),
-		entry("POST", "Task", "", `{"resourceType":"Task","status":"requested","intent":"order","partOf":[{"reference":"`+group+`"}],"for":{"reference":"`+subjectID+`"}}`, "")))
+		entry("POST", "Task", "", `{"resourceType":"Task","status":"requested","intent":"order",`+identifier+`,"partOf":[{"reference":"`+group+`"}],"for":{"reference":"`+subjectID+`"}}`, "")))
 	parent, patientID, child := idOf(created[0]), idOf(created[1]), idOf(created[2])
 	const organization = "urn:uuid:5b0d2a3a-6c1f-4d7e-9a51-0000000000b3"
 	owner := `"owner":{"reference":"` + organization + `"}`
 	take := func(n int, status string) []referral.Answer {
 		_, got := f.settle(t, f.filling(laboratory, f.transaction(n, "transaction",
 			entry("POST", "Organization", organization, `{"resourceType":"Organization","identifier":[`+hpioOfRecipient+`]}`, ""),
-			entry("PUT", "Task/"+parent, "", `{"resourceType":"Task","id":"`+parent+`","status":"accepted","intent":"order",`+owner+`}`, ""),
-			entry("PUT", "Task/"+child, "", `{"resourceType":"Task","id":"`+child+`","status":"`+status+`","intent":"order","partOf":[{"reference":"Task/`+parent+`"}],"for":{"reference":"Patient/`+patientID+`"},`+owner+`}`, ""))))
+			entry("PUT", "Task/"+parent, "", `{"resourceType":"Task","id":"`+parent+`","status":"accepted","intent":"order",`+identifier+`,`+owner+`}`, ""),
+			entry("PUT", "Task/"+child, "", `{"resourceType":"Task","id":"`+child+`","status":"`+status+`","intent":"order",`+identifier+`,"partOf":[{"reference":"Task/`+parent+`"}],"for":{"reference":"Patient/`+patientID+`"},`+owner+`}`, ""))))
 		return got
 	}
 	if got := take(1, "requested"); len(got) != 3 {
@@ -250,7 +254,7 @@ func TestFillWaitsForWhatIsUnderWay(t *testing.T) {
 	f.Now = func() time.Time { return acceptedAt.Add(10 * time.Second) }
 	late := f.write(1, "POST", "Patient", patient("", "late"))
 	id := f.keys.ResourceID(sender, f.keys.Digest(late.Request), late.AcceptedAt, 0).String()
-	_, created := f.settle(t, f.write(0, "POST", "Task", `{"resourceType":"Task","status":"requested","intent":"order","input":[{"type":{"text":"x"},"valueReference":{"reference":"Patient/`+id+`"}}]}`))
+	_, created := f.settle(t, f.write(0, "POST", "Task", `{"resourceType":"Task","status":"requested","intent":"order","groupIdentifier":{"system":"urn:group","value":"g"},"input":[{"type":{"text":"x"},"valueReference":{"reference":"Patient/`+id+`"}}]}`))
 	m := f.filling(laboratory, f.write(2, "PATCH", "Task/"+idOf(created[0]), claim(laboratory)))
 	if state, err := f.Settle(t.Context(), m, 1); err == nil {
 		t.Fatalf("before the Patient: got %s, want an error", state)

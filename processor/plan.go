@@ -36,7 +36,7 @@ type plan struct {
 
 // read makes the plan of a message. An *fhir.Error rejects it.
 func (p *Processor) read(ctx context.Context, m *queue.Message, s *settlement, body []byte) (*plan, error) {
-	plan := &plan{processor: p, keys: p.Keys, settlement: s, conditionOf: map[int]int{}, references: map[string]int{}, fill: m.Request.Fill}
+	plan := &plan{processor: p, keys: p.Keys, settlement: s, conditionOf: map[int]int{}, references: map[string]int{}, fill: m.Fill != nil}
 	var document *fhir.Value
 	var err error
 	if len(body) > 0 && m.Request.Method != http.MethodPatch {

@@ -202,7 +202,7 @@ func (p *Processor) claim(ctx context.Context, m *queue.Message) error {
 func prove(keys *referral.Keys, m *queue.Message, attempts int) (*postgres.Settlement, error) {
 	digest := keys.Digest(m.Request)
 	proof, err := keys.Verify(m.Request.Org, m.ID)
-	if err != nil || proof.Digest != digest || !proof.AcceptedAt.Equal(m.AcceptedAt) {
+	if err != nil || proof.Digest != digest || !proof.AcceptedAt.Equal(m.AcceptedAt) || m.Fill != nil && !m.ProvesFill(keys) {
 		return nil, ErrForged
 	}
 	return &postgres.Settlement{

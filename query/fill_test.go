@@ -44,6 +44,7 @@ func TestFillFindsAnOpenGroup(t *testing.T) {
 		{"dev-other", "group-identifier=h|one", nil},
 		{"dev-other", "group-identifier=one", nil},
 		{"dev-other", "group-identifier=|one", nil},
+		{"dev-other", "group-identifier=g|", nil},
 		{"dev-other", "group-identifier=g|one,g|two", nil},
 		{"dev-other", "group-identifier=g|one&group-identifier=g|one", nil},
 		{"dev-other", "group-identifier:not=g|two", nil},
@@ -93,6 +94,26 @@ func TestFillNeedsItsScope(t *testing.T) {
 	after := s.get("dev-other", target)
 	if diff := cmp.Diff(before.Body.String(), after.Body.String()); diff != "" {
 		t.Errorf("the answer (-absent +there):\n%s", diff)
+	}
+}
+
+// TestFillShowsNothingOfWhatIsAsked: what is asked of somebody is as if absent, byte by byte, also to who counts and to who turns
+// pages.
+func TestFillShowsNothingOfWhatIsAsked(t *testing.T) {
+	t.Parallel()
+	s := newServer(t)
+	task := [2]string{"Task", `"status":"requested","focus":{"reference":"{0}"},"groupIdentifier":{"system":"g","value":"one"}`}
+	s.put(1, nil, [2]string{"ServiceRequest", `"status":"active"`}, task)
+	ask := func() (all string) {
+		for _, query := range []string{"", "&_total=accurate", "&_summary=count", "&_count=1"} {
+			all += s.get("dev-other", "/fhir/Task?group-identifier=g%7Cone"+query).Body.String()
+		}
+		return all
+	}
+	before := ask()
+	s.put(2, nil, [2]string{"ServiceRequest", `"status":"active","performer":[{"display":"x"}]`}, task, task)
+	if diff := cmp.Diff(before, ask()); diff != "" || !strings.Contains(before, `"total":1`) {
+		t.Errorf("the answers (-absent +there):\n%s", diff)
 	}
 }
 

@@ -54,8 +54,10 @@ func TestClosedIsAsIfAbsent(t *testing.T) {
 	const group = "/fhir/Task?group-identifier=https://example.org/tenancy%7C{value}"
 	about := func(id, value string) { w.values["id"], w.values["value"] = w.values[id], w.values[value] }
 	w.values["none"] = "9999"
+	w.make(t, "f")
+	w.make(t, "g")
 	for _, test := range []struct {
-		name, letter string // s has an owner, p has none
+		name, letter string // s has an owner, p has none; f is asked of B, and g of no group
 		asked        string
 	}{
 		{"C", "s", "GET " + group},
@@ -65,6 +67,16 @@ func TestClosedIsAsIfAbsent(t *testing.T) {
 		{"C", "s", `PATCH /fhir/Task/{id} If-Match: W/"2" <takec>`},
 		{"C", "s", "PUT /fhir/Task/{id} <task>"},
 		{"C", "s", "DELETE /fhir/Task/{id}"},
+		{"C", "f", "GET " + group},
+		{"C", "f", "GET " + group + "&_total=accurate&_include=Task:focus"},
+		{"C", "f", "GET " + group + "&_summary=count"},
+		{"C", "f", "PATCH /fhir/Task/{id} <takec>"},
+		{"C", "f", `PATCH /fhir/Task/{id} If-Match: W/"2" <takec>`},
+		{"B", "f", "GET " + group},
+		{"B", "f", "PATCH /fhir/Task/{id} <takeb>"},
+		{"C", "g", "GET " + group},
+		{"C", "g", "PATCH /fhir/Task/{id} <takec>"},
+		{"C", "g", `PATCH /fhir/Task/{id} If-Match: W/"2" <takec>`},
 		{"tokenC", "p", "GET " + group},
 		{"tokenC", "p", "GET " + group + "&_total=accurate"},
 		{"tokenC", "p", "PATCH /fhir/Task/{id} <takec>"},
@@ -89,7 +101,7 @@ func TestClosedIsAsIfAbsent(t *testing.T) {
 			t.Errorf("%s of %s about %s (-absent +closed):\n%s", test.asked, test.name, test.letter, diff)
 		}
 	}
-	for _, letter := range []string{"s", "p"} {
+	for _, letter := range []string{"s", "p", "f", "g"} {
 		if w.changed(t, letter, "Task") {
 			t.Errorf("the Task of %s has changed", letter)
 		}

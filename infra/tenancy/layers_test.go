@@ -18,13 +18,13 @@ import (
 var (
 	readRule  = regexp.MustCompile(`\b(and|where|on) (?:[a-z]\.(?:org|sender) = \$1\b|\([a-z]\.org = \$1 or [a-z]\.readers @> array\[\$1\]\))`)
 	openRule  = regexp.MustCompile(`r\.type = 'Task' and r\.owner is null and \('\{' \|\| r\.content \|\| '\}'\)::json -> 'owner' is null`)
-	fillRule  = regexp.MustCompile(`\btrue and exists \(select from idx g where g\.h = (\$\d+) and g\.vid = r\.vid\) or \(r\.org = \$1 or r\.readers @> array\[\$1\]\)`)
+	fillRule  = regexp.MustCompile(`\btrue and exists \(select from idx g where g\.h = (\$\d+) and g\.vid = r\.vid\) and r\.id <> all\((\$\d+)::uuid\[\]\) or \(r\.org = \$1 or r\.readers @> array\[\$1\]\)`)
 	writeRule = regexp.MustCompile(`\(r\.org = \$1 and (r\.id in \(select p\.id from p\)) or \(r\.org = \$1 or r\.owner = \$1\) and (r\.id = any\(\$9::uuid\[\]\))\)`)
 )
 
 // withoutTenantRule returns a statement with conditions that always hold in its place; $1 keeps its type.
 func withoutTenantRule(sql string) string {
-	sql = fillRule.ReplaceAllString(openRule.ReplaceAllString(sql, "true"), "$$1::text is not null and $1::int8 is not null")
+	sql = fillRule.ReplaceAllString(openRule.ReplaceAllString(sql, "true"), "$$1::text is not null and $1::int8 is not null and $2::uuid[] is not null")
 	return readRule.ReplaceAllString(writeRule.ReplaceAllString(sql, "($1 or $2)"), "$1 ($$1::text is not null)")
 }
 

@@ -46,7 +46,7 @@ func (r row) want(alone bool) []string {
 	return want
 }
 
-var mentioned = regexp.MustCompile(`\{([spc])(?:\.([A-Z][A-Za-z]+|value))?\}`)
+var mentioned = regexp.MustCompile(`\{([spcfg])(?:\.([A-Z][A-Za-z]+|value))?\}`)
 
 // cells sends the request of r as each caller and returns what came of it: the status, the letters of the things that
 // could be seen, and "!" where what the row names has changed, which is then made anew.

@@ -1,21 +1,25 @@
 package tenancy
 
 import (
-	"maps"
 	"net/http"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 	"testing"
 )
 
 // sends are the things that the table names by a letter: a referral of A's addressed to B, one of A's that is addressed
-// to nobody, and one of C's.
-var sends = map[string]struct{ sender, performer string }{
-	"s": {"A", orgB},
-	"p": {"A", ""},
-	"c": {"C", ""},
+// to nobody, and one of C's. Of two more of A's the Task has no owner, and is not left open either: the request is addressed to
+// B, or the Task is of no group. They are made when they are first named.
+var sends = map[string]struct {
+	sender, performer string
+	without           []string
+}{
+	"s": {"A", orgB, nil},
+	"p": {"A", orgA, []string{performer, owner}},
+	"c": {"C", orgA, []string{performer, owner}},
+	"f": {"A", orgB, []string{owner}},
+	"g": {"A", orgA, []string{performer, owner, group}},
 }
 
 // world has what the placeholders in requests stand for, such as {s.Patient}.
@@ -28,7 +32,7 @@ type world struct {
 func newWorld(t testing.TB, s *stack) *world {
 	t.Helper()
 	w := &world{stack: s, values: map[string]string{"absent": "0198f0c5-7a00-7000-8000-000000000001"}}
-	for _, letter := range slices.Sorted(maps.Keys(sends)) {
+	for _, letter := range []string{"c", "p", "s"} {
 		w.make(t, letter)
 	}
 	// An id that nobody was given, of the form of those that were.
@@ -54,12 +58,10 @@ func (w *world) make(t testing.TB, letter string) {
 	w.made++
 	w.values[letter+".value"] = strconv.Itoa(1000 + w.made)
 	body := strings.NewReplacer("-?\"", "-"+letter+"\"", "{value}", w.values[letter+".value"]).Replace(referralBundle)
-	if performer := sends[letter].performer; performer != "" {
-		body = strings.ReplaceAll(body, "8003620000000000", performer)
-	} else {
-		body = strings.NewReplacer(`"performer":[{"reference":"urn:uuid:0f1de3a6-7b58-4c6a-9d1e-000000000002"}],`, "",
-			`"owner":{"reference":"urn:uuid:0f1de3a6-7b58-4c6a-9d1e-000000000002"},`, "", "8003620000000000", orgA).Replace(body)
+	for _, element := range sends[letter].without {
+		body = strings.Replace(body, strings.ReplaceAll(element, "{value}", w.values[letter+".value"]), "", 1)
 	}
+	body = strings.ReplaceAll(body, "8003620000000000", sends[letter].performer)
 	sender := sends[letter].sender
 	a := w.do(t.Context(), sender, request{http.MethodPost, "/fhir", [2]string{"Prefer", "respond-async"}, body})
 	status, ok := strings.CutPrefix(a.Header().Get("Content-Location"), base)
@@ -81,6 +83,10 @@ func (w *world) make(t testing.TB, letter string) {
 func (w *world) fill(t testing.TB, text string) string {
 	t.Helper()
 	return named.ReplaceAllStringFunc(text, func(name string) string {
+		letter, _, _ := strings.Cut(strings.Trim(name, "{}"), ".")
+		if _, made := w.values[letter]; !made && sends[letter].sender != "" {
+			w.make(t, letter)
+		}
 		value, ok := w.values[strings.Trim(name, "{}")]
 		if !ok {
 			t.Fatalf("nothing is known of %s", name)
@@ -92,7 +98,7 @@ func (w *world) fill(t testing.TB, text string) string {
 // seen returns the letters of the things that text has something of.
 func seen(text string) string {
 	var letters string
-	for _, letter := range []string{"s", "p", "c"} {
+	for _, letter := range []string{"s", "p", "c", "f", "g"} {
 		if strings.Contains(text, "synthetic-"+letter) {
 			letters += letter
 		}
@@ -132,6 +138,13 @@ var bodies = map[string]string{
 	"form":       `identifier=https://example.org/tenancy%7Cshared&_count=100`,
 }
 
+// What some of the things are made without.
+const (
+	performer = `"performer":[{"reference":"urn:uuid:0f1de3a6-7b58-4c6a-9d1e-000000000002"}],`
+	owner     = `"owner":{"reference":"urn:uuid:0f1de3a6-7b58-4c6a-9d1e-000000000002"},`
+	group     = `"groupIdentifier":{"system":"https://example.org/tenancy","value":"{value}"},`
+)
+
 // referralBundle is what is made: synthetic-? stands where its letter is told.
 const referralBundle = `{"resourceType":"Bundle","type":"transaction","entry":[
 {"fullUrl":"urn:uuid:0f1de3a6-7b58-4c6a-9d1e-000000000001","request":{"method":"POST","url":"Patient"},"resource":
@@ -142,12 +155,12 @@ const referralBundle = `{"resourceType":"Bundle","type":"transaction","entry":[
 {"fullUrl":"urn:uuid:0f1de3a6-7b58-4c6a-9d1e-000000000003","request":{"method":"POST","url":"ServiceRequest"},"resource":
 	{"resourceType":"ServiceRequest","identifier":[{"system":"https://example.org/tenancy","value":"{value}"}],"status":"active","intent":"order",
 	"code":{"text":"synthetic-?"},"subject":{"reference":"urn:uuid:0f1de3a6-7b58-4c6a-9d1e-000000000001"},
-	"performer":[{"reference":"urn:uuid:0f1de3a6-7b58-4c6a-9d1e-000000000002"}],
+	` + performer + `
 	"supportingInfo":[{"reference":"urn:uuid:0f1de3a6-7b58-4c6a-9d1e-000000000005"}]}},
 {"fullUrl":"urn:uuid:0f1de3a6-7b58-4c6a-9d1e-000000000004","request":{"method":"POST","url":"Task"},"resource":
 	{"resourceType":"Task","identifier":[{"system":"https://example.org/tenancy","value":"{value}"}],"status":"requested","intent":"order",
-	"groupIdentifier":{"system":"https://example.org/tenancy","value":"{value}"},"description":"synthetic-?","focus":{"reference":"urn:uuid:0f1de3a6-7b58-4c6a-9d1e-000000000003"},
-	"owner":{"reference":"urn:uuid:0f1de3a6-7b58-4c6a-9d1e-000000000002"},
+	` + group + `"description":"synthetic-?","focus":{"reference":"urn:uuid:0f1de3a6-7b58-4c6a-9d1e-000000000003"},
+	` + owner + `
 	"for":{"reference":"urn:uuid:0f1de3a6-7b58-4c6a-9d1e-000000000001"}}},
 {"fullUrl":"urn:uuid:0f1de3a6-7b58-4c6a-9d1e-000000000005","request":{"method":"POST","url":"DocumentReference"},"resource":
 	{"resourceType":"DocumentReference","status":"current","description":"synthetic-?","subject":{"reference":"urn:uuid:0f1de3a6-7b58-4c6a-9d1e-000000000001"},

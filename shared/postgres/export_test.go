@@ -28,6 +28,8 @@ const (
 	OpenSQL          = openSQL
 	TakenSQL         = takenSQL
 	SharedSQL        = sharedSQL
+	OpenSendersSQL   = openSendersSQL
+	ClosedSQL        = closedSQL
 )
 
 func (s Search) SQL(org string) (string, []any) { return s.sql(org) }

@@ -14,8 +14,10 @@ import (
 	"github.com/ausbizconsulting/referral-fhir-server/shared/search"
 )
 
-// A Task without an owner is open to whoever the patient chooses: who may fill such Tasks finds them by their group, and
-// becomes the owner of one. Row-level security repeats the rule, for the group and the ids that a transaction names.
+// A Task of a group without an owner is open to whoever the patient chooses, unless what it asks for names a performer: who
+// may fill such Tasks finds them by their group, and becomes the owner of one. Row-level security repeats of the rule that there
+// is no owner, for the group and the ids that a transaction names. What a Task focuses on is its sender's, and nobody else sees
+// it before the Task is taken up: on the sender's behalf it is asked which Tasks are closed.
 
 // isOpen is the rule for a Task r. An owner that is no organisation known here is one, too.
 const isOpen = `r.type = 'Task' and r.owner is null and ('{' || r.content || '}')::json -> 'owner' is null`
@@ -32,6 +34,28 @@ const (
 	claimSQL = `select set_config('app.claim', array_to_string($1::uuid[], ','), true)`
 
 	onBehalfSQL = `select set_config('app.org', $1, true)`
+
+	// openSendersSQL are the senders of the Tasks of a group that have no owner.
+	openSendersSQL = `
+select r.org, array_agg(r.id)
+from idx i cross join lateral (select r.org, r.id from resource r where r.vid = i.vid and r.org <> $1 and ` + isOpen + ` limit 1) r
+where i.h = $2
+group by r.org`
+
+	// closedSQL are those of its own Tasks that an organisation has not left open to others, if they have no owner: of no
+	// group, or of none that is found by its whole identifier, or focused on a request that names a performer, be it none that is
+	// known here.
+	closedSQL = `
+select t.id from resource t cross join lateral (select ('{' || t.content || '}')::json as content) c
+where t.org = $1 and t.id = any($2::uuid[]) and (
+	c.content -> 'groupIdentifier' -> 'system' is null or c.content -> 'groupIdentifier' -> 'value' is null
+	or exists (
+		select from resource r
+		where r.id = substring((c.content -> 'focus' -> 'reference')::text
+				from '^"ServiceRequest\\?/([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})(?:["/#]|\\/)')::uuid
+			and r.type = 'ServiceRequest' and ` + mayRead + ` and ('{' || r.content || '}')::json -> 'performer' is not null
+	)
+)`
 
 	holdOpenSQL = `
 select r.id from resource r where r.org <> $1 and r.id = any($2::uuid[]) and ` + isOpen + ` order by r.id for update`
@@ -67,9 +91,50 @@ func (s Search) filling(query string, args []any) (string, []any) {
 	if s.Fill == 0 {
 		return query, args
 	}
-	args = append(args, s.Fill)
-	group := isOpen + ` and exists (select from idx g where g.h = $` + strconv.Itoa(len(args)) + ` and g.vid = r.vid)`
+	args = append(args, s.Fill, uuids(s.closed))
+	group := isOpen + ` and exists (select from idx g where g.h = $` + strconv.Itoa(len(args)-1) + ` and g.vid = r.vid)` +
+		` and r.id <> all($` + strconv.Itoa(len(args)) + `::uuid[])`
 	return strings.ReplaceAll(query, mayRead, `(`+group+` or `+mayRead+`)`), args
+}
+
+// closed are the Tasks of the group that s asks for that have no owner, and are closed to org.
+func (db *DB) closed(ctx context.Context, org string, group int64) (closed []referral.UUID, err error) {
+	tasks := map[string][]referral.UUID{}
+	err = db.run(ctx, statement{org, fillSQL, []any{group}, nil}, statement{org, openSendersSQL, []any{org, group}, func(rows pgx.Rows) error {
+		for rows.Next() {
+			var sender string
+			var ids [][16]byte
+			if err := rows.Scan(&sender, &ids); err != nil {
+				return err
+			}
+			for _, id := range ids {
+				tasks[sender] = append(tasks[sender], id)
+			}
+		}
+		return nil
+	}})
+	if err != nil || len(tasks) == 0 {
+		return nil, err
+	}
+	var statements []statement
+	for _, sender := range slices.Sorted(maps.Keys(tasks)) {
+		statements = append(statements, closing(sender, tasks[sender], func(id referral.UUID) { closed = append(closed, id) }))
+	}
+	return closed, db.run(ctx, statements...)
+}
+
+// closing calls closed with each of the sender's Tasks that is not left open.
+func closing(sender string, tasks []referral.UUID, closed func(referral.UUID)) statement {
+	return statement{sender, closedSQL, []any{sender, uuids(tasks)}, func(rows pgx.Rows) error {
+		for rows.Next() {
+			var id [16]byte
+			if err := rows.Scan(&id); err != nil {
+				return err
+			}
+			closed(id)
+		}
+		return nil
+	}}
 }
 
 // opening are the statements that lock and read the Tasks of l that are open, and tell which of them are not any more.
@@ -119,7 +184,8 @@ func (f *Found) readOpen(org string, claim []referral.UUID) func(pgx.Rows) error
 	}
 }
 
-// readBehind reads what the open Tasks lead to, as far as it is their sender's own or the sender reads it.
+// readBehind reads what the open Tasks lead to, as far as it is their sender's own or the sender reads it. Of those that turn
+// out to be closed nothing is found.
 func (f *Found) readBehind(ctx context.Context, conn *pgxpool.Conn, org string) error {
 	tasks := map[string][]referral.UUID{}
 	for id, v := range f.Own {
@@ -135,6 +201,7 @@ func (f *Found) readBehind(ctx context.Context, conn *pgxpool.Conn, org string) 
 		behind := &Found{}
 		l := Lookup{Refer: tasks[sender]}
 		statements = append(append(statements, onBehalf(sender)), l.statements(sender, behind)...)
+		statements = append(statements, closing(sender, tasks[sender], func(id referral.UUID) { delete(f.Own, id) }))
 		f.Behind[sender] = behind
 	}
 	return within(ctx, conn, org, false, append(statements, onBehalf(org))...)

@@ -69,6 +69,47 @@ func TestFillFindsForEitherLayer(t *testing.T) {
 	}
 }
 
+// TestFillFindsWhatIsLeftOpen: a Task without an owner that focuses on what is asked of somebody is no open Task of its group,
+// however the reference is written, but for who reads the Task anyway.
+func TestFillFindsWhatIsLeftOpen(t *testing.T) {
+	t.Parallel()
+	url := pgtest.New(t)
+	first, key := group(t, url)
+	s := submission(t, sender, 2)
+	request := func(i int) string { return resourceID(sender, 2, i).String() }
+	add := func(resourceType, content string, readers ...string) string {
+		resource, err := fhir.Parse([]byte(`{"resourceType":"`+resourceType+`",`+content+`}`), resourceType, fhir.Limits{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		id := resourceID(sender, 2, len(s.Resources))
+		s.Resources = append(s.Resources, postgres.Resource{
+			ID: id, Type: resourceType, Content: content, Readers: readers, Keys: search.Index(resource, func(reference string) string { return reference }),
+		})
+		return id.String()
+	}
+	task := func(focus string, readers ...string) string {
+		return add("Task", `"groupIdentifier":{"system":"urn:group","value":"g"},"focus":{"reference":"`+focus+`"}`, readers...)
+	}
+	asked := add("ServiceRequest", `"status":"active","performer":[{"display":"x"}]`)
+	want := []string{first.Resources[3].ID.String(), task("ServiceRequest/" + request(1)), task("Patient/" + request(0))}
+	task("ServiceRequest/" + asked)
+	task(`ServiceRequest\/` + asked)
+	task("ServiceRequest/" + asked + "/_history/1")
+	read := task("ServiceRequest/"+asked, recipient)
+	store(t, open(t, url, postgres.RoleProcessor), s)
+	for org, want := range map[string][]string{unrelated: want, recipient: append(want, read)} {
+		for layer, role := range map[string]string{"text alone": "none", "text and policy": postgres.RoleQuery} {
+			found, more, err := open(t, url, role).Search(t.Context(), org, postgres.Search{
+				Type: "Task", Fill: key, Lead: []search.KeyRange{{Low: key, High: key}}, Forward: true, Count: 20, Bytes: 1 << 20,
+			})
+			if diff := cmp.Diff(want, versionIDs(found)); diff != "" || more || err != nil {
+				t.Errorf("%s, %s: more %t, %v (-want +got):\n%s", org, layer, more, err, diff)
+			}
+		}
+	}
+}
+
 // TestFillPoliciesAlone: what may be done to others' Tasks by who may claim them, and nothing besides.
 func TestFillPoliciesAlone(t *testing.T) {
 	t.Parallel()
@@ -131,12 +172,15 @@ func TestFillPlans(t *testing.T) {
 		if len(s.IDs) > 0 {
 			args[6] = []string{id.String()} // the simple protocol has text only
 		}
+		args[len(args)-1] = []string{id.String()} // likewise
 		plans[name] = plan{postgres.RoleQuery, query, args}
 	}
 	ids := []string{id.String()}
 	plans["hold"] = plan{postgres.RoleProcessor, postgres.HoldOpenSQL, []any{sender, ids}}
 	plans["read"] = plan{postgres.RoleProcessor, postgres.OpenSQL, []any{sender, ids, 1 << 20}}
 	plans["taken"] = plan{postgres.RoleProcessor, postgres.TakenSQL, []any{sender, ids}}
+	plans["senders"] = plan{postgres.RoleQuery, postgres.OpenSendersSQL, []any{sender, 7919}}
+	plans["closed"] = plan{postgres.RoleQuery, postgres.ClosedSQL, []any{sender, ids}}
 	plans["share"] = plan{postgres.RoleProcessor, postgres.SharedSQL, []any{sender, ids, recipient, 1}}
 	for _, mode := range []string{"force_custom_plan", "force_generic_plan"} {
 		for name, p := range plans {

@@ -24,9 +24,11 @@ type Search struct {
 	Forward bool                // oldest first
 	// Settled leaves out what is newer than any settlement under way: what appears later is newer than all that is found.
 	Settled bool
-	Fill    int64 // key of a group: Tasks of it that have no owner are found whosever they are; 0: none are
+	Fill    int64 // key of a group: Tasks of it that are open are found whosever they are; 0: none are
 	Count   int   // of versions at most
 	Bytes   int   // of their JSON text, about: the version that passes it is the last
+
+	closed []referral.UUID // Tasks of the group that have no owner, and are not open
 }
 
 // FirstVID is the lowest that a version of a time, in ms since 1970, may have; it is at least 1.
@@ -37,6 +39,11 @@ func FirstVID(ms int64) int64 {
 
 // Search returns what org may read of what s asks for, and whether there is more. Errors are those of the package.
 func (db *DB) Search(ctx context.Context, org string, s Search) (found []Version, more bool, err error) {
+	if s.Fill != 0 {
+		if s.closed, err = db.closed(ctx, org, s.Fill); err != nil {
+			return nil, false, reduce("search", err)
+		}
+	}
 	query, args := s.sql(org)
 	total := 0
 	var statements []statement

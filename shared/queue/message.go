@@ -24,6 +24,7 @@ type Message struct {
 	TraceParent string          // W3C Trace Context, or empty
 	Return      referral.Return // what the sender wants to see of what was written
 	Awaited     bool            // whether somebody waits for the settlement and is to be told of it
+	Fill        []byte          // proof of AllowFill; nil: the sender becomes the owner of no Task of others
 	Encoding    string          // of Body: "zstd"
 	Size        int             // bytes of the body as received
 	Body        []byte          // the body as received, compressed; nil while it is claimed
@@ -88,7 +89,8 @@ func Unpack(packed []byte) ([]byte, error) { return decoder.DecodeAll(packed, ni
 
 // envelopeVersion is written, but for what needs fillVersion; these and every earlier one are read. Golden files are in
 // testdata/envelopes. Version 1 knew nothing but Bundles whose entries are created: a processor that knows no other would
-// create what is to be updated. To one that knows no more than version 2, what fills would look forged.
+// create what is to be updated. One that knows no more than version 2 would pass over what allows to fill, and refuse the
+// request for good.
 const (
 	envelopeVersion = 2
 	fillVersion     = 3
@@ -111,7 +113,7 @@ type envelope struct {
 	TraceParent string    `json:"traceParent,omitempty"`
 	Return      string    `json:"return,omitempty"`
 	Awaited     bool      `json:"awaited,omitempty"`
-	Fill        bool      `json:"fill,omitempty"`
+	Fill        []byte    `json:"fill,omitempty"`
 	SHA256      []byte    `json:"sha256"`
 	Encoding    string    `json:"encoding"`
 	Size        int       `json:"size"`
@@ -126,9 +128,9 @@ func (m *Message) Encode() (string, error) {
 		Type: m.Type, KeyKind: string(m.Request.KeyKind), Key: []byte(m.Request.Key), Method: m.Request.Method,
 		URL: []byte(m.Request.URL), ContentType: m.Request.ContentType, RequestID: m.RequestID, TraceParent: m.TraceParent,
 		Return: string(m.Return), Awaited: m.Awaited, SHA256: m.Request.SHA256[:], Encoding: m.Encoding, Size: m.Size, Body: m.Body, Claim: m.Claim,
-		Fill: m.Request.Fill,
+		Fill: m.Fill,
 	}
-	if e.Fill {
+	if e.Fill != nil {
 		e.Version = fillVersion
 	}
 	for i, condition := range m.Request.Conditions {
@@ -154,15 +156,15 @@ func Decode(s string) (*Message, error) {
 	switch {
 	case e.Version > fillVersion:
 		return nil, ErrVersion
-	case e.Version < 1 || len(e.SHA256) != sha256.Size:
+	case e.Version < 1 || len(e.SHA256) != sha256.Size || e.Version == fillVersion && e.Fill == nil:
 		return nil, ErrEnvelope
 	}
 	m := &Message{
 		ID: e.ID, Client: e.Client, Type: e.Type, AcceptedAt: time.UnixMilli(e.AcceptedAt).UTC(),
-		RequestID: e.RequestID, TraceParent: e.TraceParent, Return: referral.Return(e.Return), Awaited: e.Awaited, Encoding: e.Encoding, Size: e.Size, Body: e.Body, Claim: e.Claim,
+		RequestID: e.RequestID, TraceParent: e.TraceParent, Return: referral.Return(e.Return), Awaited: e.Awaited, Fill: e.Fill, Encoding: e.Encoding, Size: e.Size, Body: e.Body, Claim: e.Claim,
 		Request: referral.Request{
 			Org: e.Org, KeyKind: referral.KeyKind(e.KeyKind), Key: string(e.Key), Method: e.Method, URL: string(e.URL),
-			ContentType: e.ContentType, SHA256: [32]byte(e.SHA256), Fill: e.Fill,
+			ContentType: e.ContentType, SHA256: [32]byte(e.SHA256),
 		},
 	}
 	for i, condition := range e.Conditions {

@@ -88,10 +88,7 @@ func TestDecodeRefuses(t *testing.T) {
 
 // TestClaimedObject holds the body, for who knows bodies alone as well, and the message as it is sent.
 func TestClaimedObject(t *testing.T) {
-	keys, err := referral.NewKeys(bytes.Repeat([]byte{1}, 32), bytes.Repeat([]byte{2}, 32))
-	if err != nil {
-		t.Fatal(err)
-	}
+	keys := newKeys(t, 2)
 	m := message()
 	m.ID = keys.Mint(referral.Submission{Org: m.Request.Org, AcceptedAt: m.AcceptedAt, Digest: referral.Digest{7}})
 	packed := m.Body
@@ -154,7 +151,9 @@ func TestGoldenEnvelopes(t *testing.T) {
 	if *update {
 		for file, fill := range map[string]bool{"v2.json": false, "v3.json": true} {
 			m := message()
-			m.Request.Fill = fill
+			if fill {
+				m.AllowFill(newKeys(t, 2))
+			}
 			text, err := m.Encode()
 			if err != nil {
 				t.Fatal(err)
@@ -167,7 +166,7 @@ func TestGoldenEnvelopes(t *testing.T) {
 	for file, since := range map[string]func(*queue.Message){
 		"v1.json": func(m *queue.Message) { m.Return, m.Awaited = "", false },
 		"v2.json": func(*queue.Message) {},
-		"v3.json": func(m *queue.Message) { m.Request.Fill = true },
+		"v3.json": func(m *queue.Message) { m.AllowFill(newKeys(t, 2)) },
 	} {
 		t.Run(file, func(t *testing.T) {
 			text, err := os.ReadFile(filepath.Join(dir, file))

@@ -30,7 +30,6 @@ type Request struct {
 	Conditions  [4]string // If-Match, If-None-Match, If-None-Exist, If-Modified-Since
 	ContentType string    // media type without parameters
 	SHA256      [32]byte  // of the body as received, decoded from any Content-Encoding
-	Fill        bool      // it may make the sender the owner of others' Tasks that have none
 }
 
 // Digest identifies a submission within its organisation.
@@ -42,9 +41,6 @@ func (k *Keys) Digest(r Request) Digest {
 	parts(mac, "referral-digest-v1", r.Org, string(r.KeyKind), r.Key, r.Method, r.URL)
 	parts(mac, r.Conditions[:]...)
 	parts(mac, r.ContentType, string(r.SHA256[:]))
-	if r.Fill {
-		parts(mac, "fill")
-	}
 	return Digest(mac.Sum(nil)[:len(Digest{})])
 }
 
