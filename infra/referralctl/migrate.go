@@ -2,22 +2,23 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/ausbizconsulting/referral-fhir-server/shared/postgres"
 )
 
-type migrateCommand struct {
-	DatabaseURL string `env:"DATABASE_URL" placeholder:"URL" help:"The store, as the owner of its tables."`
-}
+type migrateCommand struct{ storeFlags }
+
+// Help is printed by migrate --help.
+func (*migrateCommand) Help() string { return "It needs a login that owns the tables." }
 
 // Run migrates.
 func (m *migrateCommand) Run(ctx context.Context, s *streams) error {
-	if m.DatabaseURL == "" {
-		return usageError{errors.New("which database? Set DATABASE_URL or --database-url")}
+	store, err := m.config(s)
+	if err != nil {
+		return err
 	}
-	applied, err := postgres.Migrate(ctx, m.DatabaseURL)
+	applied, err := postgres.Migrate(ctx, store)
 	if err != nil {
 		return err
 	}

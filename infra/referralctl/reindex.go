@@ -9,18 +9,22 @@ import (
 )
 
 type reindexCommand struct {
-	DatabaseURL string `env:"DATABASE_URL" placeholder:"URL" help:"The store, as a login that is a member of referral_reindex."`
-	After       int64  `placeholder:"VID" help:"Go on from where an earlier run was ended: the number that it printed."`
+	storeFlags
+	After int64 `placeholder:"VID" help:"Go on from where an earlier run was ended: the number that it printed."`
 }
+
+// Help is printed by reindex --help.
+func (*reindexCommand) Help() string { return "It needs a login that is a member of referral_reindex." }
 
 // Run reindexes.
 func (r *reindexCommand) Run(ctx context.Context, s *streams) error {
-	if r.DatabaseURL == "" {
-		return usageError{errors.New("which database? Set DATABASE_URL or --database-url")}
+	store, err := r.config(s)
+	if err != nil {
+		return err
 	}
 	b := newBar(s, 0)
 	reached := postgres.Reindexed{VID: r.After}
-	err := postgres.Reindex(ctx, r.DatabaseURL, r.After, func(now postgres.Reindexed) {
+	err = postgres.Reindex(ctx, store, r.After, func(now postgres.Reindexed) {
 		reached, b.total = now, now.Total
 		b.draw(now.Done, fmt.Sprintf("%d keys added", now.Keys), now.Done == now.Total)
 	})

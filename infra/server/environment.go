@@ -13,8 +13,8 @@ import (
 
 // environment returns the variables, as NAME=value, with which another process on this machine uses the running
 // stack: a Lambda bootstrap, a test, referralctl.
-func (s *server) environment(storeURL string) []string {
-	return append(slices.Concat(s.queueEnvironment(), s.settings.callerSettings, s.keySettings, s.settings.tracing),
+func (s *server) environment() []string {
+	return append(slices.Concat(s.queueEnvironment(), s.settings.callerSettings, s.keySettings, s.settings.tracing, s.settings.storeSettings),
 		"REFERRAL_ADDR="+s.api,
 		"REFERRAL_BASE_URL="+s.base.String(),
 		"REFERRAL_CLIENTS="+s.settings.clients,
@@ -28,7 +28,6 @@ func (s *server) environment(storeURL string) []string {
 		"REFERRAL_MESSAGE_TIMEOUT="+s.settings.messageTimeout.String(),
 		"REFERRAL_DEFAULT_WAIT="+s.settings.defaultWait.String(),
 		"REFERRAL_LOG_LEVEL="+s.settings.logLevel.String(),
-		"DATABASE_URL="+storeURL,
 	)
 }
 
@@ -50,9 +49,9 @@ func (s *server) queueEnvironment() []string {
 
 // publishEnvironment writes the environment to the file env of the data directory, a NAME='value' a line. It holds
 // secrets and is there while the server runs.
-func (s *server) publishEnvironment(storeURL string) error {
+func (s *server) publishEnvironment() error {
 	var b strings.Builder
-	for _, variable := range s.environment(storeURL) {
+	for _, variable := range s.environment() {
 		name, value, _ := strings.Cut(variable, "=")
 		fmt.Fprintf(&b, "%s='%s'\n", name, strings.ReplaceAll(value, "'", `'\''`))
 	}

@@ -45,8 +45,8 @@ const gatewayTimeout = 30 * time.Second
 // directTimeout is for settling without a queue, while a client waits: less than serving allows for its answer.
 const directTimeout = writeTimeout - 10*time.Second
 
-func (s *server) functions(ctx context.Context, storeURL string) (functions, error) {
-	reader, err := s.open(storeURL, postgres.RoleQuery)
+func (s *server) functions(ctx context.Context, store postgres.Config) (functions, error) {
+	reader, err := s.open(store, postgres.RoleQuery)
 	if err != nil {
 		return functions{}, err
 	}
@@ -62,9 +62,9 @@ func (s *server) functions(ctx context.Context, storeURL string) (functions, err
 	}
 	fhirhttp.RegisterHealth(f.api, parts)
 	if s.settings.lambdaDir != "" {
-		return f, s.hostBootstraps(ctx, &f, storeURL)
+		return f, s.hostBootstraps(ctx, &f)
 	}
-	writer, err := s.open(storeURL, postgres.RoleProcessor)
+	writer, err := s.open(store, postgres.RoleProcessor)
 	if err != nil {
 		return functions{}, err
 	}
@@ -107,10 +107,10 @@ func (s *server) http() fhirhttp.Server {
 }
 
 // hostBootstraps runs the three functions as Lambda does, from what make lambda built.
-func (s *server) hostBootstraps(ctx context.Context, f *functions, storeURL string) error {
+func (s *server) hostBootstraps(ctx context.Context, f *functions) error {
 	start := func(name string, timeout time.Duration) (*lambdahost.Function, error) {
 		function, err := lambdahost.Start(ctx, lambdahost.Config{
-			Bootstrap: filepath.Join(s.settings.lambdaDir, name, "bootstrap"), Env: s.environment(storeURL),
+			Bootstrap: filepath.Join(s.settings.lambdaDir, name, "bootstrap"), Env: s.environment(),
 			Concurrency: s.settings.workers, Timeout: timeout, Log: s.log,
 		})
 		if err == nil {

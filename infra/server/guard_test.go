@@ -5,7 +5,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -15,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/ausbizconsulting/referral-fhir-server/shared/principal"
+	"github.com/ausbizconsulting/referral-fhir-server/shared/secrets/secretstest"
 )
 
 // registryWith writes a registry in which each client's key is its name.
@@ -127,23 +127,15 @@ func TestRetiredKeyStillVerifies(t *testing.T) {
 	km := map[string]any{"1": make([]byte, 32)}
 	secret := map[string]any{"kd": map[string]any{"current": 1, "keys": map[string]any{"1": make([]byte, 32)}}}
 	current := 1
-	service := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { // GetSecretValue
+	secretstest.Serve(t, func() string {
 		secret["km"] = map[string]any{"current": current, "keys": km}
 		text, err := json.Marshal(secret)
 		if err != nil {
 			t.Error(err)
 		}
-		w.Header().Set("Content-Type", "application/x-amz-json-1.1")
-		_ = json.NewEncoder(w).Encode(map[string]string{"Name": "referral/keys", "SecretString": string(text)})
-	}))
-	t.Cleanup(service.Close)
-	for name, value := range map[string]string{
-		"AWS_ENDPOINT_URL_SECRETS_MANAGER": service.URL, "AWS_REGION": region, "AWS_ACCESS_KEY_ID": "AKIDTEST",
-		"AWS_SECRET_ACCESS_KEY": "synthetic", "AWS_CONFIG_FILE": "none", "AWS_SHARED_CREDENTIALS_FILE": "none",
-	} {
-		t.Setenv(name, value)
-	}
-	data := t.TempDir()
+		return string(text)
+	})
+	data := dataDir(t)
 	run := func(want ...string) (status string) {
 		t.Helper()
 		s := started(t, "REFERRAL_KEYS_SECRET", "referral/keys", "REFERRAL_DATA_DIR", data)

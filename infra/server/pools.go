@@ -13,9 +13,9 @@ import (
 
 // pool is connections to a database that this process and its functions open at the most.
 type pool struct {
-	url     string
-	size    int
-	setting string // and how the size comes from it
+	database postgres.Config
+	size     int
+	setting  string // and how the size comes from it
 }
 
 // migrationConnections are those of migrating: its lock and its work.
@@ -24,45 +24,45 @@ const migrationConnections = 2
 // listenConnections are those on which a function is told of what its callers wait for.
 const listenConnections = 1
 
-func (s *server) pools(storeURL, queueURL string) []pool {
+func (s *server) pools(store postgres.Config, queueURL string) []pool {
 	pools := []pool{
-		{storeURL, s.settings.storeConns, "REFERRAL_STORE_CONNECTIONS for query"},
-		{storeURL, migrationConnections, "for migrating"},
+		{store, s.settings.storeConns, "REFERRAL_STORE_CONNECTIONS for query"},
+		{store, migrationConnections, "for migrating"},
 	}
 	if s.settings.queue != queueDirect {
-		pools = append(pools, pool{queueURL, s.settings.queueConns, "REFERRAL_QUEUE_CONNECTIONS"})
+		pools = append(pools, pool{postgres.Config{URL: queueURL}, s.settings.queueConns, "REFERRAL_QUEUE_CONNECTIONS"})
 	}
 	if s.settings.lambdaDir == "" {
-		return append(pools, pool{storeURL, s.settings.storeConns, "REFERRAL_STORE_CONNECTIONS for processor"},
-			pool{storeURL, listenConnections, "for those who wait"})
+		return append(pools, pool{store, s.settings.storeConns, "REFERRAL_STORE_CONNECTIONS for processor"},
+			pool{store, listenConnections, "for those who wait"})
 	}
 	for function, each := range map[string]int{
 		"ingest": env.FunctionStoreConnections + listenConnections, "processor": env.FunctionStoreConnections,
 		"query": env.FunctionStoreConnections + listenConnections,
 	} {
-		pools = append(pools, pool{storeURL, s.settings.workers * each, fmt.Sprintf("REFERRAL_WORKERS times %d for the bootstraps of %s", each, function)})
+		pools = append(pools, pool{store, s.settings.workers * each, fmt.Sprintf("REFERRAL_WORKERS times %d for the bootstraps of %s", each, function)})
 	}
 	return pools
 }
 
 // checkPools fails when a PostgreSQL server allows fewer connections than all pools to it may come to have: later, some
 // statement under load would be the one to be refused. What cannot be asked now is left out.
-func (s *server) checkPools(ctx context.Context, storeURL, queueURL string) error {
+func (s *server) checkPools(ctx context.Context, store postgres.Config, queueURL string) error {
 	type demand struct {
 		capacity postgres.Capacity
 		size     int
 		settings []string
 	}
-	servers := map[string]*demand{} // by Capacity.Server: both databases may be of one
-	capacities := map[string]postgres.Capacity{}
-	for _, p := range s.pools(storeURL, queueURL) {
-		capacity, asked := capacities[p.url]
+	servers := map[string]*demand{}              // by Capacity.Server: both databases may be of one
+	capacities := map[string]postgres.Capacity{} // by URL, which one that is of a secret has not
+	for _, p := range s.pools(store, queueURL) {
+		capacity, asked := capacities[p.database.URL]
 		if !asked {
 			var err error
-			if capacity, err = postgres.ReadCapacity(ctx, p.url); err != nil && !errors.Is(err, postgres.ErrUnavailable) {
+			if capacity, err = postgres.ReadCapacity(ctx, p.database); err != nil && !errors.Is(err, postgres.ErrUnavailable) {
 				return err
 			}
-			capacities[p.url] = capacity
+			capacities[p.database.URL] = capacity
 		}
 		if capacity.Server == "" {
 			continue

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/ausbizconsulting/referral-fhir-server/shared/env"
+	"github.com/ausbizconsulting/referral-fhir-server/shared/postgres"
 )
 
 // TestPoolsLargerThanTheServer: the server does not start with more connections than its PostgreSQL allows, and says
@@ -58,7 +59,7 @@ func TestPools(t *testing.T) {
 	for dir, want := range map[string]int{"": 8 + 4 + 4 + 2 + 1, "build": 8 + 4 + 3*(3+2+3) + 2} {
 		s := &server{settings: settings{storeConns: 4, queueConns: 8, workers: 3, lambdaDir: dir}}
 		got := 0
-		for _, p := range s.pools("store", "queue") {
+		for _, p := range s.pools(postgres.Config{URL: "store"}, "queue") {
 			got += p.size
 		}
 		if got != want {

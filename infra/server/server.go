@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
 	"net"
 	"net/http"
 	"net/url"
@@ -99,6 +98,9 @@ func start(ctx context.Context, settings settings, log *slog.Logger) (_ *server,
 		return nil, err
 	}
 	if settings.queue != queueDirect {
+		if err := s.checkDurable(ctx, postgres.Config{URL: queueDB}); err != nil {
+			return nil, err
+		}
 		if s.queue, err = startQueue(ctx, sqs, queueDB, settings.queueConns, visibilityTimeout(settings.messageTimeout), log); err != nil {
 			return nil, err
 		}
@@ -115,37 +117,45 @@ func start(ctx context.Context, settings settings, log *slog.Logger) (_ *server,
 	registerPage(opsMux, s.base, s.queueName())
 	s.drains = append(s.drains, serve(ops, opsMux, log))
 	s.startSettling(ctx, store, queueDB, f.settle)
-	return s, s.publishEnvironment(store)
+	return s, s.publishEnvironment()
 }
 
-// databases returns the URLs of the store and of the local queue's database, and starts PostgreSQL when one of them is
-// needed and not given.
-func (s *server) databases(ctx context.Context) (store, queueDB string, err error) {
-	store, queueDB = s.settings.databaseURL, s.settings.queueURL
-	needed := map[string]*string{"referral": &store, "queue": &queueDB}
-	if s.settings.queue == queueDirect {
-		delete(needed, "queue")
+// databases returns how the store is reached and the URL of the local queue's database, and starts PostgreSQL when one of
+// them is needed and not given.
+func (s *server) databases(ctx context.Context) (store postgres.Config, queueDB string, err error) {
+	queueDB = s.settings.queueURL
+	needed := map[string]*string{}
+	if s.settings.store != nil {
+		store = *s.settings.store
+	} else {
+		needed["referral"] = &store.URL
 	}
-	maps.DeleteFunc(needed, func(_ string, u *string) bool { return *u != "" })
+	if queueDB == "" && s.settings.queue != queueDirect {
+		needed["queue"] = &queueDB
+	}
 	if len(needed) > 0 {
 		s.pg, err = localpg.Start(ctx, localpg.Config{
 			Dir: filepath.Join(s.settings.dataDir, "postgres"), BinDir: s.settings.pgBinDir, Log: s.log,
 		})
 		if err != nil {
-			return "", "", err
+			return store, "", err
 		}
 	}
 	for name, u := range needed {
 		if err := s.pg.CreateDatabase(ctx, name); err != nil {
-			return "", "", err
+			return store, "", err
 		}
 		*u = s.pg.URL(name)
+	}
+	if s.settings.store == nil {
+		s.settings.storeSettings = []string{"DATABASE_URL=" + store.URL}
 	}
 	return store, queueDB, nil
 }
 
-func (s *server) open(url, role string) (*postgres.DB, error) {
-	db, err := postgres.Open(postgres.Config{URL: url, Role: role, MaxConns: int32(s.settings.storeConns)})
+func (s *server) open(store postgres.Config, role string) (*postgres.DB, error) {
+	store.Role, store.MaxConns = role, int32(s.settings.storeConns)
+	db, err := postgres.Open(store)
 	if err != nil {
 		return nil, err
 	}

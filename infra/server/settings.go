@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
 	"log/slog"
@@ -10,6 +11,9 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/config"
 
 	"github.com/ausbizconsulting/referral-fhir-server/schemas"
 	"github.com/ausbizconsulting/referral-fhir-server/shared/env"
@@ -29,12 +33,13 @@ type settings struct {
 	baseURL        *url.URL
 	dataDir        string
 	pgBinDir       string
-	lambdaDir      string         // of bootstraps; empty: the functions run in this process
-	databaseURL    string         // the store; empty: the embedded PostgreSQL
-	queue          string         // queueSQS or queueDirect
-	queueURL       string         // the local queue's database; empty: the embedded PostgreSQL
-	keys           *referral.Keys // nil: made once and kept in dataDir
-	keySettings    []string       // the variables, as NAME=value, of keys that do not rotate
+	lambdaDir      string           // of bootstraps; empty: the functions run in this process
+	store          *postgres.Config // nil: the embedded PostgreSQL
+	storeSettings  []string         // the variables, as NAME=value, by which another process opens it
+	queue          string           // queueSQS or queueDirect
+	queueURL       string           // the local queue's database; empty: the embedded PostgreSQL
+	keys           *referral.Keys   // nil: made once and kept in dataDir
+	keySettings    []string         // the variables, as NAME=value, of keys that do not rotate
 	workers        int
 	storeConns     int // of each pool
 	queueConns     int
@@ -74,7 +79,6 @@ func readSettings(v *env.Settings) settings {
 		dataDir:        v.String("REFERRAL_DATA_DIR", ".data"),
 		pgBinDir:       v.String("REFERRAL_PG_BINDIR", ""),
 		lambdaDir:      v.String("REFERRAL_LAMBDA_DIR", ""),
-		databaseURL:    v.String("DATABASE_URL", ""),
 		queue:          v.Choice("REFERRAL_QUEUE", queueSQS, queueSQS, queueDirect),
 		queueURL:       v.String("REFERRAL_QUEUE_DATABASE_URL", ""),
 		workers:        v.Int("REFERRAL_WORKERS", 2, 1, 64),
@@ -103,6 +107,7 @@ func readSettings(v *env.Settings) settings {
 	s.defaultWait = v.DefaultWait(wait)
 	s.readCallers(v)
 	s.readKeys(v)
+	s.readStore(v)
 	var err error
 	if s.profiles.Packages, err = schemas.Packages(s.packages...); err != nil {
 		v.Wrong("REFERRAL_PROFILE_PACKAGES", "FHIR packages, folders or .tgz, separated by commas: "+err.Error())
@@ -117,10 +122,8 @@ func readSettings(v *env.Settings) settings {
 			v.Wrong(name, "an address and port such as 127.0.0.1:8080")
 		}
 	}
-	for name, url := range map[string]string{"DATABASE_URL": s.databaseURL, "REFERRAL_QUEUE_DATABASE_URL": s.queueURL} {
-		if err := postgres.CheckURL(url); url != "" && err != nil {
-			v.Wrong(name, "a PostgreSQL connection URI: "+err.Error())
-		}
+	if err := postgres.CheckURL(s.queueURL); s.queueURL != "" && err != nil {
+		v.Wrong("REFERRAL_QUEUE_DATABASE_URL", "a PostgreSQL connection URI: "+err.Error())
 	}
 	return s
 }
@@ -137,9 +140,12 @@ func (s *settings) readTelemetry(v *env.Settings) {
 	}
 }
 
+// awsConfig looks for credentials wherever the SDK does: a host may have a role, a profile or variables.
+func awsConfig(ctx context.Context) (aws.Config, error) { return config.LoadDefaultConfig(ctx) }
+
 // readCallers reads who calls, and by what they know this server.
 func (s *settings) readCallers(v *env.Settings) {
-	s.callers = principal.FromSettings(v, principal.DevelopmentClients, s.log)
+	s.callers = principal.FromSettings(v, principal.DevelopmentClients, awsConfig, s.log)
 	for _, name := range []string{
 		"REFERRAL_AUTH", "REFERRAL_KEY_PEPPER", "REFERRAL_CRL_GRACE",
 		"REFERRAL_TOKEN_ISSUERS", "REFERRAL_TOKEN_AUDIENCES", "REFERRAL_TOKEN_ORG_CLAIM",
@@ -171,7 +177,7 @@ func (s *settings) readCallers(v *env.Settings) {
 
 // readKeys reads with what submission ids are made.
 func (s *settings) readKeys(v *env.Settings) {
-	s.keys = secrets.KeysFromSettings(v, s.log)
+	s.keys = secrets.KeysFromSettings(v, awsConfig, s.log)
 	if v.String("REFERRAL_KEYS_SECRET", "") != "" {
 		if s.lambdaDir != "" { // whose AWS credentials are those of the local queue
 			v.Wrong("REFERRAL_KEYS_SECRET", "unset with REFERRAL_LAMBDA_DIR")
@@ -180,6 +186,29 @@ func (s *settings) readKeys(v *env.Settings) {
 	}
 	for _, name := range []string{"REFERRAL_KD", "REFERRAL_KM"} {
 		s.keySettings = append(s.keySettings, name+"="+v.String(name, ""))
+	}
+}
+
+// readStore reads where the store is. Another process on this machine reads a secret of it with the variables by which this
+// one does, where it has no others: those of the queue's endpoint, which checks none, stand behind them.
+func (s *settings) readStore(v *env.Settings) {
+	s.store = secrets.StoreFromSettings(v, awsConfig, s.log)
+	if url := v.String("DATABASE_URL", ""); url != "" {
+		s.storeSettings = []string{"DATABASE_URL=" + url}
+	}
+	if v.String("REFERRAL_DATABASE_SECRET", "") == "" {
+		return
+	}
+	for _, name := range []string{
+		"REFERRAL_DATABASE_SECRET", "REFERRAL_SECRETS_TTL", "PGSSLROOTCERT", "AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY",
+		"AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_SECRETS_MANAGER",
+	} {
+		if value := v.String(name, ""); value != "" {
+			s.storeSettings = append(s.storeSettings, name+"="+value)
+		}
+	}
+	if s.lambdaDir != "" {
+		v.Require("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY") // a bootstrap looks for credentials nowhere else
 	}
 }
 

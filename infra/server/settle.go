@@ -13,14 +13,14 @@ import (
 
 // startSettling migrates the store as soon as it is there, and then lets the event source mapping, if there is a queue,
 // deliver messages to handler. Until then they wait in it. An error that waiting does not mend goes to s.failed.
-func (s *server) startSettling(ctx context.Context, storeURL, queueURL string, handler eventsource.Handler) {
+func (s *server) startSettling(ctx context.Context, store postgres.Config, queueURL string, handler eventsource.Handler) {
 	// It outlives ctx: what is in progress when the server stops is finished first.
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	var running sync.WaitGroup
 	running.Go(func() {
-		err := s.migrate(ctx, storeURL)
+		err := s.migrate(ctx, store)
 		if err == nil {
-			err = s.checkPools(ctx, storeURL, queueURL) // the store may not have been there when the server started
+			err = s.checkPools(ctx, store, queueURL) // the store may not have been there when the server started
 		}
 		if err == nil {
 			close(s.settling)
@@ -52,10 +52,13 @@ const (
 
 // migrate brings the store to the newest migration, whenever it comes back and whoever has read a table for long, such as
 // a dump, is done. It gives up for errors that have another reason.
-func (s *server) migrate(ctx context.Context, url string) error {
+func (s *server) migrate(ctx context.Context, store postgres.Config) error {
 	away := false
 	for pause := firstPause; ; pause = min(2*pause, longestPause) {
-		_, err := postgres.Migrate(ctx, url)
+		_, err := postgres.Migrate(ctx, store)
+		if err == nil {
+			err = s.checkDurable(ctx, store)
+		}
 		switch {
 		case err == nil && away:
 			s.log.Info("the store is available")

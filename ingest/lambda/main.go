@@ -7,7 +7,6 @@ import (
 	"context"
 	"net/http"
 
-	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
 	"github.com/ausbizconsulting/referral-fhir-server/ingest"
@@ -40,7 +39,7 @@ func start(ctx context.Context, v *env.Settings) (any, error) {
 	if err := v.Err(); err != nil {
 		return nil, err
 	}
-	aws, err := config.LoadDefaultConfig(ctx)
+	aws, err := awslambda.AWS(ctx)
 	if err != nil {
 		return nil, err
 	}

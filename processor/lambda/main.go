@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/aws/aws-lambda-go/events"
-	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
 	"github.com/ausbizconsulting/referral-fhir-server/processor"
@@ -35,7 +34,7 @@ func start(ctx context.Context, v *env.Settings) (any, error) {
 	if err := v.Err(); err != nil {
 		return nil, err
 	}
-	aws, err := config.LoadDefaultConfig(ctx)
+	aws, err := awslambda.AWS(ctx)
 	if err != nil {
 		return nil, err
 	}

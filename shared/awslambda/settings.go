@@ -24,7 +24,7 @@ func Keys(v *env.Settings) *referral.Keys {
 	if v.String("REFERRAL_KEYS_SECRET", "") == "" {
 		v.Require("REFERRAL_KD", "REFERRAL_KM")
 	}
-	return secrets.KeysFromSettings(v, Log(v, os.Stderr))
+	return secrets.KeysFromSettings(v, AWS, Log(v, os.Stderr))
 }
 
 // Store opens the store of DATABASE_URL or REFERRAL_DATABASE_SECRET for role. When neither is set, or one is wrong, v
@@ -39,21 +39,13 @@ func Store(v *env.Settings, role string) *postgres.DB {
 // OptionalStore is Store for who can do without: when neither variable is set, the result is nil.
 func OptionalStore(v *env.Settings, role string) *postgres.DB {
 	size := v.StoreConnections(env.FunctionStoreConnections)
-	c := postgres.Config{
-		URL: v.String("DATABASE_URL", ""), Role: role, MaxConns: int32(size),
-		Total: v.Concurrency() * (size + 1), // and one, while somebody waits
-	}
-	database := secrets.DatabaseFromSettings(v, Log(v, os.Stderr))
-	switch {
-	case c.URL != "" && v.String("REFERRAL_DATABASE_SECRET", "") != "":
-		v.Wrong("DATABASE_URL", "unset where REFERRAL_DATABASE_SECRET is set")
-		return nil
-	case database != nil:
-		c.BeforeConnect = database.BeforeConnect
-	case c.URL == "":
+	total := v.Concurrency() * (size + 1) // and one, while somebody waits
+	c := secrets.StoreFromSettings(v, AWS, Log(v, os.Stderr))
+	if c == nil {
 		return nil
 	}
-	store, err := postgres.Open(c)
+	c.Role, c.MaxConns, c.Total = role, int32(size), total
+	store, err := postgres.Open(*c)
 	if err != nil {
 		v.Wrong("DATABASE_URL", "a PostgreSQL connection URI: "+err.Error())
 		return nil
@@ -68,5 +60,5 @@ func Clients(v *env.Settings, base *url.URL) *principal.Authenticator {
 		v.Wrong("REFERRAL_BASE_URL", "on loopback, with a port, such as http://127.0.0.1:8080, for the development clients")
 		return nil
 	}
-	return principal.FromSettings(v, "", Log(v, os.Stderr))
+	return principal.FromSettings(v, "", AWS, Log(v, os.Stderr))
 }

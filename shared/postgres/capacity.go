@@ -2,7 +2,6 @@ package postgres
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync/atomic"
 	"time"
@@ -32,24 +31,27 @@ func (c Capacity) String() string {
 // was asked of the store.
 var ErrCapacity = fmt.Errorf("%w: too many connections are configured", ErrUnavailable)
 
-// ReadCapacity connects to the database at url and asks its server.
-func ReadCapacity(ctx context.Context, url string) (Capacity, error) {
-	config, err := pgx.ParseConfig(url)
+// ReadCapacity connects to the database by the URL and BeforeConnect of c, and asks its server.
+func ReadCapacity(ctx context.Context, c Config) (capacity Capacity, err error) {
+	err = c.ask(ctx, "read max_connections", func(conn *pgx.Conn) error {
+		capacity, err = capacityOf(ctx, conn)
+		return err
+	})
+	return capacity, err
+}
+
+// ask lets read, an operation, ask the server of the database, on a connection of its own.
+func (c Config) ask(ctx context.Context, operation string, read func(*pgx.Conn) error) error {
+	conn, err := c.connect(ctx, func(*pgx.ConnConfig) {})
 	if err != nil {
-		return Capacity{}, errors.New("the database URL cannot be parsed")
-	}
-	config.ConnectTimeout = connectTimeout
-	conn, err := pgx.ConnectConfig(ctx, config)
-	if err != nil {
-		return Capacity{}, reduce("connect", err)
+		return err
 	}
 	defer func() {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 		defer cancel()
 		conn.Close(ctx) // it has answered; how it ends is of no interest
 	}()
-	c, err := capacityOf(ctx, conn)
-	return c, reduce("read max_connections", err)
+	return reduce(operation, read(conn))
 }
 
 // The same by socket or TCP, and whatever time zone the database or login has.

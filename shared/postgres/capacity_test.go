@@ -14,17 +14,17 @@ import (
 // TestCapacity: a pool as large as its server allows works, a larger one is refused from its first statement on.
 func TestCapacity(t *testing.T) {
 	url := pgtest.Cluster(t).URL("postgres")
-	if _, err := postgres.Migrate(t.Context(), url); err != nil {
+	if _, err := postgres.Migrate(t.Context(), postgres.Config{URL: url}); err != nil {
 		t.Fatal(err)
 	}
-	got, err := postgres.ReadCapacity(t.Context(), url)
+	got, err := postgres.ReadCapacity(t.Context(), postgres.Config{URL: url})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(postgres.Capacity{Server: got.Server, Max: 100, Reserved: 3}, got); diff != "" || got.Server == "" {
 		t.Errorf("capacity of server %q (-want +got):\n%s", got.Server, diff)
 	}
-	if other, err := postgres.ReadCapacity(t.Context(), url+"&timezone=Australia/Sydney"); err != nil || other != got {
+	if other, err := postgres.ReadCapacity(t.Context(), postgres.Config{URL: url + "&timezone=Australia/Sydney"}); err != nil || other != got {
 		t.Errorf("in another time zone: got %v, %v, want %v", other, err, got)
 	}
 	for size, fits := range map[int32]bool{97: true, 98: false} {
@@ -56,7 +56,7 @@ func TestCapacity(t *testing.T) {
 // TestShare: a deployment that may come to take more than 0.7 of the server's connections is refused at its first one.
 func TestShare(t *testing.T) {
 	url := pgtest.New(t)
-	c, err := postgres.ReadCapacity(t.Context(), url)
+	c, err := postgres.ReadCapacity(t.Context(), postgres.Config{URL: url})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -73,7 +73,7 @@ func TestShare(t *testing.T) {
 }
 
 func TestCapacityOfNobody(t *testing.T) {
-	if _, err := postgres.ReadCapacity(t.Context(), "postgres://nobody@127.0.0.1:1/none"); !errors.Is(err, postgres.ErrUnavailable) {
+	if _, err := postgres.ReadCapacity(t.Context(), postgres.Config{URL: "postgres://nobody@127.0.0.1:1/none"}); !errors.Is(err, postgres.ErrUnavailable) {
 		t.Errorf("got %v, want ErrUnavailable", err)
 	}
 }

@@ -41,13 +41,19 @@ type DB struct {
 	listener *listener
 }
 
+// check is CheckURL where there is a URL to be checked.
+func (c Config) check() error {
+	if c.BeforeConnect != nil {
+		return nil
+	}
+	return CheckURL(c.URL)
+}
+
 // Open returns a DB that connects when it is first used: a store that is down now may be up then. The only error
 // is that of CheckURL.
 func Open(c Config) (*DB, error) {
-	if c.BeforeConnect == nil {
-		if err := CheckURL(c.URL); err != nil {
-			return nil, err
-		}
+	if err := c.check(); err != nil {
+		return nil, err
 	}
 	config, err := pgxpool.ParseConfig(c.URL)
 	if err != nil {
@@ -93,12 +99,39 @@ func (db *DB) Ready(ctx context.Context) error {
 // Connections is how many are open, in use or not, but for the one on which those who wait hear of settlements.
 func (db *DB) Connections() int { return int(db.pool.Stat().TotalConns()) }
 
-// acquire returns a connection of the pool, which is to be released. Where PostgreSQL refuses the password it tries once
-// more: there may be another one by now.
+// acquire returns a connection of the pool, which is to be released.
 func (db *DB) acquire(ctx context.Context) (*pgxpool.Conn, error) {
-	conn, err := db.pool.Acquire(ctx)
+	return again(func() (*pgxpool.Conn, error) { return db.pool.Acquire(ctx) })
+}
+
+// connect returns a connection of its own as c says, made with what configure sets.
+func (c Config) connect(ctx context.Context, configure func(*pgx.ConnConfig)) (*pgx.Conn, error) {
+	if err := c.check(); err != nil {
+		return nil, err
+	}
+	config, err := pgx.ParseConfig(c.URL)
+	if err != nil {
+		return nil, errURL
+	}
+	config.ConnectTimeout = connectTimeout
+	configure(config)
+	conn, err := again(func() (*pgx.Conn, error) {
+		config := config.Copy()
+		if c.BeforeConnect != nil {
+			if err := c.BeforeConnect(ctx, config); err != nil {
+				return nil, err
+			}
+		}
+		return pgx.ConnectConfig(ctx, config)
+	})
+	return conn, reduce("connect", err)
+}
+
+// again connects once more where PostgreSQL refuses the password: there may be another one by now.
+func again[T any](connect func() (T, error)) (T, error) {
+	conn, err := connect()
 	if pg, ok := errors.AsType[*pgconn.PgError](err); ok && pg.Code == invalidPassword {
-		return db.pool.Acquire(ctx)
+		return connect()
 	}
 	return conn, err
 }

@@ -285,7 +285,7 @@ func TestListHasWhatAnEarlierReleaseSettled(t *testing.T) {
 	} {
 		execute(t, url, statement)
 	}
-	if _, err := postgres.Migrate(t.Context(), url); err != nil {
+	if _, err := postgres.Migrate(t.Context(), postgres.Config{URL: url}); err != nil {
 		t.Fatal(err)
 	}
 	if got := one[string](t, url, read); got != before {

@@ -24,23 +24,26 @@ import (
 //go:embed migrations/*.sql
 var migrations embed.FS
 
-// Migrate brings the database at url to the newest migration and returns how many it applied. It needs the
-// rights of the tables' owner. Several may run at once: a session lock lets one work and the others find it done.
+// Migrate brings the database, by the URL and BeforeConnect of c, to the newest migration and returns how many it applied. It
+// needs the rights of the tables' owner. Several may run at once: a session lock lets one work and the others find it done.
 // ErrUnavailable says that calling it again may help; any other error that something is wrong with the database or a
-// migration. It names the migration's file and the SQLSTATE, without PostgreSQL's own words, which may quote rows. url is
-// one that CheckURL takes.
-func Migrate(ctx context.Context, url string) (applied int, err error) {
-	if err := CheckURL(url); err != nil {
+// migration. It names the migration's file and the SQLSTATE, without PostgreSQL's own words, which may quote rows. The
+// URL is one that CheckURL takes.
+func Migrate(ctx context.Context, c Config) (applied int, err error) {
+	if err := c.check(); err != nil {
 		return 0, fmt.Errorf("migrate: %w", err)
 	}
-	config, err := pgx.ParseConfig(url)
+	config, err := pgx.ParseConfig(c.URL)
 	if err != nil {
 		return 0, errors.New("migrate: the database URL cannot be parsed")
 	}
 	config.ConnectTimeout = connectTimeout
 	config.RuntimeParams["lock_timeout"] = "1s"
-	db := stdlib.OpenDB(*config)
+	db := stdlib.OpenDB(*config, stdlib.OptionBeforeConnect(c.beforeMigrating))
 	defer db.Close()
+	if _, err := again(func() (struct{}, error) { return struct{}{}, db.PingContext(ctx) }); err != nil {
+		return 0, migrateError(err)
+	}
 	files, err := fs.Sub(migrations, "migrations")
 	if err != nil {
 		return 0, err
@@ -68,6 +71,17 @@ func Migrate(ctx context.Context, url string) (applied int, err error) {
 			return applied, migrateError(ctx.Err())
 		}
 	}
+}
+
+// beforeMigrating is BeforeConnect, whose errors say nothing of the database.
+func (c Config) beforeMigrating(ctx context.Context, config *pgx.ConnConfig) error {
+	if c.BeforeConnect == nil {
+		return nil
+	}
+	if err := c.BeforeConnect(ctx, config); err != nil {
+		return fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	return nil
 }
 
 // A migration that waits for a table holds up all who come behind it. So it waits for no longer than lock_timeout, which is less than

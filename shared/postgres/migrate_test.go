@@ -27,7 +27,7 @@ func TestMigrateHoldsNobodyUp(t *testing.T) {
 	}
 	migrated := make(chan error, 1)
 	go func() {
-		_, err := postgres.Migrate(t.Context(), url)
+		_, err := postgres.Migrate(t.Context(), postgres.Config{URL: url})
 		migrated <- err
 	}()
 	for waits := false; !waits; {
@@ -56,7 +56,7 @@ func TestMigrationsRunAgain(t *testing.T) {
 		if _, err := admin.Exec(t.Context(), `delete from goose_db_version where version_id >= $1`, from); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := postgres.Migrate(t.Context(), url); err != nil {
+		if _, err := postgres.Migrate(t.Context(), postgres.Config{URL: url}); err != nil {
 			t.Errorf("from %d: %v", from, err)
 		}
 	}

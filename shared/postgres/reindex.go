@@ -28,23 +28,16 @@ type Reindexed struct {
 // Reindex gives the search index what it lacks of the resources above vid after, oldest first, and tells progress of it
 // about every 500: when it begins to index more, what was stored earlier is found by it then. Servers may run, and it may
 // be repeated, or go on from where it was ended. Keys that nothing is looked up by any more stay: what they lead to is
-// confirmed by its content. It runs as RoleReindex, of which url's login is to be a member. Errors are those of the
-// package, and that of a resource which cannot be read.
-func Reindex(ctx context.Context, url string, after int64, progress func(Reindexed)) error {
-	if err := CheckURL(url); err != nil {
+// confirmed by its content. It connects by the URL and BeforeConnect of c, and runs as RoleReindex, of which that login is to be
+// a member. Errors are those of the package, and that of a resource which cannot be read.
+func Reindex(ctx context.Context, c Config, after int64, progress func(Reindexed)) error {
+	conn, err := c.connect(ctx, func(config *pgx.ConnConfig) {
+		config.RuntimeParams["role"] = RoleReindex
+		config.RuntimeParams["application_name"] = RoleReindex
+		config.RuntimeParams["timezone"] = "UTC"
+	})
+	if err != nil {
 		return err
-	}
-	config, err := pgx.ParseConfig(url)
-	if err != nil {
-		return errURL
-	}
-	config.ConnectTimeout = connectTimeout
-	config.RuntimeParams["role"] = RoleReindex
-	config.RuntimeParams["application_name"] = RoleReindex
-	config.RuntimeParams["timezone"] = "UTC"
-	conn, err := pgx.ConnectConfig(ctx, config)
-	if err != nil {
-		return reduce("reindex", err)
 	}
 	defer conn.Close(context.WithoutCancel(ctx))
 	r := Reindexed{VID: after}

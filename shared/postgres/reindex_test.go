@@ -37,13 +37,13 @@ func TestReindexFindsWhatAnEarlierReleaseStored(t *testing.T) {
 	}
 	ctx, end := context.WithCancel(t.Context())
 	var reached postgres.Reindexed
-	if err := postgres.Reindex(ctx, url, 0, func(r postgres.Reindexed) {
+	if err := postgres.Reindex(ctx, postgres.Config{URL: url}, 0, func(r postgres.Reindexed) {
 		reached = r
 		end()
 	}); !errors.Is(err, context.Canceled) {
 		t.Fatalf("ended after a batch: got %v", err)
 	}
-	if err := postgres.Reindex(t.Context(), url, reached.VID, func(r postgres.Reindexed) { reached = r }); err != nil {
+	if err := postgres.Reindex(t.Context(), postgres.Config{URL: url}, reached.VID, func(r postgres.Reindexed) { reached = r }); err != nil {
 		t.Fatal(err)
 	}
 	if got := find(); !slices.Equal(got, want) {
@@ -52,7 +52,7 @@ func TestReindexFindsWhatAnEarlierReleaseStored(t *testing.T) {
 	if got := column(t, url, `select h || ' ' || vid from idx order by 1`); !slices.Equal(got, before) {
 		t.Errorf("got %d keys, want the %d that settling wrote", len(got), len(before))
 	}
-	if err := postgres.Reindex(t.Context(), url, 0, func(r postgres.Reindexed) { reached = r }); err != nil || reached.Keys != 0 || reached.Done != reached.Total {
+	if err := postgres.Reindex(t.Context(), postgres.Config{URL: url}, 0, func(r postgres.Reindexed) { reached = r }); err != nil || reached.Keys != 0 || reached.Done != reached.Total {
 		t.Errorf("again: got %+v, %v, want all done and no key", reached, err)
 	}
 }

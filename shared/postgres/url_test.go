@@ -40,7 +40,7 @@ func TestDatabasesElsewhereAreVerified(t *testing.T) {
 		if _, err := postgres.Open(postgres.Config{URL: url, Role: postgres.RoleQuery}); err == nil {
 			t.Errorf("%s: it was opened", url)
 		}
-		if _, err := postgres.Migrate(t.Context(), url); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := postgres.Migrate(t.Context(), postgres.Config{URL: url}); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: Migrate: got error %v, want %q", url, err, want)
 		}
 	}

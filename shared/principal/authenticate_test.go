@@ -3,6 +3,10 @@ package principal_test
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/hex"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -155,19 +159,48 @@ func TestPepper(t *testing.T) {
 	}
 }
 
+// TestAdmission: who is suspended, or does not call from where it has to, is refused, whatever it has proved itself by.
 func TestAdmission(t *testing.T) {
-	a := open(t, principal.Config{Registry: &text{document: document(
-		client(sender, "suspended", `"keys": ["`+digest("a")+`"], "suspended": true`),
-		client(sender, "at-home", `"keys": ["`+digest("b")+`"], "cidrs": ["203.0.113.0/24", "2001:db8::/32"]`),
-	)}})
-	check(t, a, request("a"), "", fhir.CodeForbidden)
-	for remote, want := range map[string]string{
-		"203.0.113.7:0": "at-home", "[::ffff:203.0.113.7]:9": "at-home", "[2001:db8::1]:9": "at-home",
-		"203.0.114.7:0": "", "[2001:db9::1]:9": "", "": "", "203.0.113.7": "",
+	nash, ca, i := newAuthority(t, "NASH"), newAuthority(t, "CA"), newIssuer(t)
+	certificate, mapped := nash.issue(t, nashName(sender, sender)), ca.issue(t, pkix.RDNSequence{rdn(commonName, "reception")})
+	token := i.adds(t, "k1").sign(t, i.claims(nil))
+	thumbprint := sha256.Sum256(mapped.Raw)
+	known := `"keys": ["` + digest("a") + `"], "tokens": [{"issuer": "` + i.url + `", "client": "app-1"}], ` +
+		`"certificates": [{"nash": true}, {"sha256": "` + hex.EncodeToString(thumbprint[:]) + `"}]`
+	for name, proof := range map[string]struct {
+		proofs principal.Proofs
+		shown  func() *http.Request
+	}{
+		"key":                 {principal.ByKey, func() *http.Request { return request("a") }},
+		"NASH certificate":    {principal.ByCertificate, func() *http.Request { return with(request(), certificate) }},
+		"certificate":         {principal.ByCertificate, func() *http.Request { return with(request(), mapped) }},
+		"certificate and key": {principal.ByCertificateAndKey, func() *http.Request { return with(request("a"), certificate) }},
+		"token":               {principal.ByKey, func() *http.Request { return bearing(token) }},
 	} {
-		r := request("b")
-		r.RemoteAddr = remote
-		r.Header.Set("X-Forwarded-For", "203.0.113.7") // anybody's words
-		check(t, a, r, want, fhir.CodeForbidden)
+		t.Run(name, func(t *testing.T) {
+			admit := func(remote, want, more string) {
+				t.Helper()
+				r := proof.shown()
+				r.RemoteAddr = remote
+				r.Header.Set("X-Forwarded-For", "203.0.113.7") // anybody's words
+				check(t, open(t, principal.Config{
+					Registry: &text{document: document(client(sender, "reception", known+more))}, Proofs: proof.proofs,
+					NASH: []*x509.Certificate{nash.certificate}, CAs: []*x509.Certificate{ca.certificate},
+					CRLs:   []principal.Source{nash.current(t), ca.current(t)},
+					Tokens: principal.Tokens{Issuers: []string{i.url}, Audiences: []string{audience}},
+				}), r, want, fhir.CodeForbidden)
+			}
+			const home = `, "cidrs": ["203.0.113.0/24", "2001:db8::/32"]`
+			admit("198.51.100.7:0", "reception", "")
+			admit("198.51.100.7:0", "reception", `, "suspended": false`)
+			admit("198.51.100.7:0", "", `, "suspended": true`)
+			admit("203.0.113.7:0", "", `, "suspended": true`+home)
+			for remote, want := range map[string]string{
+				"203.0.113.7:0": "reception", "[::ffff:203.0.113.7]:9": "reception", "[2001:db8::1]:9": "reception",
+				"203.0.114.7:0": "", "[2001:db9::1]:9": "", "": "", "203.0.113.7": "",
+			} {
+				admit(remote, want, home)
+			}
+		})
 	}
 }

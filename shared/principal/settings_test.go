@@ -17,7 +17,7 @@ import (
 // fromSettings opens what vars ask for, a registry being in the file that they name.
 func fromSettings(vars map[string]string) (*principal.Authenticator, error) {
 	v := env.Read(func(name string) (string, bool) { value, ok := vars[name]; return value, ok })
-	a := principal.FromSettings(v, "", nil)
+	a := principal.FromSettings(v, "", nil, nil)
 	return a, v.Err()
 }
 

@@ -13,8 +13,9 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
-	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+
+	"github.com/ausbizconsulting/referral-fhir-server/shared/secrets"
 )
 
 // Source is where a document is kept that may change.
@@ -25,8 +26,8 @@ type Source interface {
 }
 
 // OpenSource returns the registry of the development clients for the name DevelopmentClients, for a listener on
-// loopback only; the object that s3://bucket/key means, with the AWS configuration of the process; or else the file name.
-func OpenSource(ctx context.Context, name string) (Source, error) {
+// loopback only; the object that s3://bucket/key means, with the AWS configuration that load makes; or else the file name.
+func OpenSource(ctx context.Context, load secrets.AWS, name string) (Source, error) {
 	if name == DevelopmentClients {
 		return development{}, nil
 	}
@@ -38,7 +39,7 @@ func OpenSource(ctx context.Context, name string) (Source, error) {
 	if !found || bucket == "" || key == "" {
 		return nil, errors.New("an object of S3 is written as s3://bucket/key")
 	}
-	configuration, err := config.LoadDefaultConfig(ctx)
+	configuration, err := load(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("AWS configuration: %w", err)
 	}

@@ -1,6 +1,7 @@
 package principal_test
 
 import (
+	"context"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
@@ -88,16 +89,16 @@ func TestObject(t *testing.T) {
 }
 
 func TestOpenSource(t *testing.T) {
-	t.Setenv("AWS_REGION", "ap-southeast-2")
-	if source, err := principal.OpenSource(t.Context(), "clients.json"); err != nil || source != principal.File("clients.json") {
+	load := func(context.Context) (aws.Config, error) { return aws.Config{Region: "ap-southeast-2"}, nil }
+	if source, err := principal.OpenSource(t.Context(), load, "clients.json"); err != nil || source != principal.File("clients.json") {
 		t.Errorf("got %v, error %v; want the file", source, err)
 	}
-	source, err := principal.OpenSource(t.Context(), "s3://settings/referral/clients.json")
+	source, err := principal.OpenSource(t.Context(), load, "s3://settings/referral/clients.json")
 	if object, ok := source.(principal.Object); err != nil || !ok || object.Bucket != "settings" || object.Key != "referral/clients.json" {
 		t.Errorf("got %v, error %v; want the object", source, err)
 	}
 	for _, name := range []string{"s3://", "s3://settings", "s3://settings/", "s3:///clients.json"} {
-		if _, err := principal.OpenSource(t.Context(), name); err == nil {
+		if _, err := principal.OpenSource(t.Context(), load, name); err == nil {
 			t.Errorf("%s: got no error", name)
 		}
 	}

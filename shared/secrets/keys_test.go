@@ -255,7 +255,7 @@ func TestKeysFromSettings(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			v := env.Read(func(name string) (string, bool) { value, ok := test.variables[name]; return value, ok })
-			k := secrets.KeysFromSettings(v, nil)
+			k := secrets.KeysFromSettings(v, load, nil)
 			err := v.Err()
 			if (err == nil) != (test.wrong == "") || (k == nil) != (err != nil || test.variables == nil) || !strings.Contains(fmt.Sprint(err), test.wrong) {
 				t.Fatalf("got %v, %v, want what is wrong with %q", k, err, test.wrong)
@@ -287,7 +287,7 @@ func TestPepperFromSettings(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			newService(t, test.secret).configure(t)
 			v := env.Read(func(name string) (string, bool) { value, ok := test.variables[name]; return value, ok })
-			got, err := secrets.PepperFromSettings(v, nil), v.Err()
+			got, err := secrets.PepperFromSettings(v, load, nil), v.Err()
 			if !bytes.Equal(got, test.want) || (err == nil) != (test.wrong == "") || !strings.Contains(fmt.Sprint(err), test.wrong) {
 				t.Errorf("got %d bytes, %v, want %d, and what is wrong with %q", len(got), err, len(test.want), test.wrong)
 			}

@@ -2,6 +2,7 @@ package secrets_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"log/slog"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 
@@ -74,6 +76,9 @@ func (s *service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		"SecretString": secret, "VersionId": "00000000-0000-4000-8000-000000000001", "VersionStages": []string{"AWSCURRENT"}, "CreatedDate": 1.7e9,
 	})
 }
+
+// load is what a host makes of its environment.
+func load(ctx context.Context) (aws.Config, error) { return config.LoadDefaultConfig(ctx) }
 
 // configure makes s the service of the AWS configuration.
 func (s *service) configure(t testing.TB) {

@@ -3,13 +3,19 @@ package secrets_test
 import (
 	"context"
 	"errors"
+	"fmt"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
+	"github.com/ausbizconsulting/referral-fhir-server/shared/env"
 	"github.com/ausbizconsulting/referral-fhir-server/shared/postgres"
 	"github.com/ausbizconsulting/referral-fhir-server/shared/postgres/pgtest"
 	"github.com/ausbizconsulting/referral-fhir-server/shared/referral"
 	"github.com/ausbizconsulting/referral-fhir-server/shared/secrets"
+	"github.com/ausbizconsulting/referral-fhir-server/shared/secrets/secretstest"
 )
 
 // TestStoreOutlivesARotation: nobody who connects with a password that has just changed notices. Every use has a pool of
@@ -63,5 +69,68 @@ func TestStoreOutlivesARotation(t *testing.T) {
 			t.Errorf("%s: got error %v, want %v", test.name, err, test.want)
 		}
 		db.Close()
+	}
+}
+
+// TestOneConnectionOutlivesARotation: nor does who migrates the store, indexes it anew, or asks its server something.
+func TestOneConnectionOutlivesARotation(t *testing.T) {
+	l := loginOf(t, pgtest.New(t))
+	l.execute(t, "alter role "+l.name+" superuser")
+	s := newService(t, l.rotate(t, "zqx-first"))
+	c := newSetup(s)
+	d := secrets.NewDatabase(c.Config)
+	if err := connect(t.Context(), d); err != nil {
+		t.Fatal(err)
+	}
+	for name, use := range map[string]func(postgres.Config) error{
+		"migrate": func(c postgres.Config) error { _, err := postgres.Migrate(t.Context(), c); return err },
+		"reindex": func(c postgres.Config) error {
+			return postgres.Reindex(t.Context(), c, 0, func(postgres.Reindexed) {})
+		},
+		"capacity":   func(c postgres.Config) error { _, err := postgres.ReadCapacity(t.Context(), c); return err },
+		"durability": func(c postgres.Config) error { _, err := postgres.NotDurable(t.Context(), c); return err },
+	} {
+		s.put(l.rotate(t, "zqx-"+name))
+		c.clock.advance(time.Minute)
+		if err := use(postgres.Config{BeforeConnect: d.BeforeConnect}); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		absent := errors.New("no credentials")
+		err := use(postgres.Config{BeforeConnect: func(context.Context, *pgx.ConnConfig) error { return absent }})
+		if !errors.Is(err, postgres.ErrUnavailable) {
+			t.Errorf("%s without credentials: got error %v, want ErrUnavailable: they may come", name, err)
+		}
+	}
+}
+
+// TestStoreFromSettings: it is of a URL or of a secret, which is read when it is first needed.
+func TestStoreFromSettings(t *testing.T) {
+	url := pgtest.New(t)
+	s := newService(t, secretstest.Database(t, url))
+	s.configure(t)
+	for _, test := range []struct {
+		name      string
+		variables map[string]string
+		any       bool
+		wrong     string
+	}{
+		{"none", nil, false, ""},
+		{"a URL", map[string]string{"DATABASE_URL": url}, true, ""},
+		{"a secret", map[string]string{"REFERRAL_DATABASE_SECRET": secretID}, true, ""},
+		{"both", map[string]string{"DATABASE_URL": url, "REFERRAL_DATABASE_SECRET": secretID}, false, "DATABASE_URL"},
+		{"an insecure URL", map[string]string{"DATABASE_URL": "postgres://u@db.example.org/d"}, false, "DATABASE_URL"},
+	} {
+		v := env.Read(func(name string) (string, bool) { value, ok := test.variables[name]; return value, ok })
+		got := secrets.StoreFromSettings(v, load, nil)
+		if err := v.Err(); (got != nil) != test.any || (err == nil) != (test.wrong == "") || !strings.Contains(fmt.Sprint(err), test.wrong) || s.requests() > 0 {
+			t.Errorf("%s: got %v, %v, want any %t, and what is wrong with %q", test.name, got, err, test.any, test.wrong)
+		}
+		if got == nil {
+			continue
+		}
+		if capacity, err := postgres.ReadCapacity(t.Context(), *got); err != nil || capacity.Max == 0 {
+			t.Errorf("%s: got %v, %v", test.name, capacity, err)
+		}
+		s.requests()
 	}
 }

@@ -16,7 +16,6 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
-	"github.com/aws/aws-sdk-go-v2/config"
 
 	"github.com/ausbizconsulting/referral-fhir-server/shared/awslambda"
 	"github.com/ausbizconsulting/referral-fhir-server/shared/env"
@@ -30,7 +29,7 @@ func start(ctx context.Context, v *env.Settings) (any, error) {
 	if err := v.Err(); err != nil {
 		return nil, err
 	}
-	configuration, err := config.LoadDefaultConfig(ctx)
+	configuration, err := awslambda.AWS(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -16,7 +16,6 @@ import (
 	"os"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
 	"github.com/ausbizconsulting/referral-fhir-server/shared/awslambda"
@@ -39,7 +38,7 @@ func start(ctx context.Context, v *env.Settings) (any, error) {
 	if err := v.Err(); err != nil {
 		return nil, err
 	}
-	aws, err := config.LoadDefaultConfig(ctx)
+	aws, err := awslambda.AWS(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -102,7 +101,7 @@ func (t trust) certificates(ctx context.Context, names ...string) (all []*x509.C
 }
 
 func read(ctx context.Context, name string) ([]byte, error) {
-	source, err := principal.OpenSource(ctx, name)
+	source, err := principal.OpenSource(ctx, awslambda.AWS, name)
 	if err != nil {
 		return nil, err
 	}
