@@ -152,9 +152,14 @@ func TestOutage(t *testing.T) {
 	waiting := w.waiting(t, w.queue.url)
 	w.admin(t, `alter database referral allow_connections true`)
 	back := time.Now()
-	l.checkSettledOnce(t, w.client, w.store(t))
-	w.drained(t)
+	for w.waiting(t, w.queue.url) > 0 {
+		if time.Since(back) > 2**outage { // a message's back-off is up to as long as it has been failing
+			t.Fatalf("%d messages remain", w.waiting(t, w.queue.url))
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
 	t.Logf("POST took %v before and %v during %v without the store; %d waited, and had settled %v after it was back", before, during, *outage, waiting, time.Since(back))
+	l.checkSettledOnce(t, w.client, w.store(t))
 	if during > before+before/10+time.Millisecond {
 		t.Errorf("POST took %v without the store, want the %v of before", during, before)
 	}

@@ -25,7 +25,7 @@ func TestEvidenceNamesTests(t *testing.T) {
 	for i := range 15 {
 		rows = append(rows, fmt.Sprintf("G%d", i+1))
 	}
-	for i := range 66 {
+	for i := range 72 {
 		rows = append(rows, fmt.Sprintf("F%02d", i+1))
 	}
 	checkNamesTests(t, "EVIDENCE.md", rows)

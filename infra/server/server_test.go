@@ -23,6 +23,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/ausbizconsulting/referral-fhir-server/shared/env"
+	"github.com/ausbizconsulting/referral-fhir-server/shared/postgres/pgtest"
 )
 
 // TestMain runs the server itself, or a worker, when a test has started this binary as its child.
@@ -35,7 +36,27 @@ func TestMain(m *testing.M) {
 		main()
 		return
 	}
-	os.Exit(m.Run())
+	os.Exit(runTests(m))
+}
+
+// runTests gives the bootstraps a folder for as long as tests run.
+func runTests(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "bootstraps-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(dir)
+	bootstraps = sync.OnceValues(func() (string, error) { return dir, buildBootstraps(dir) })
+	return pgtest.Run(m)
+}
+
+// dataDir is a data directory in which the databases of a server are ready. TestInterruptStopsEverything begins without.
+func dataDir(t testing.TB) string {
+	t.Helper()
+	dir := t.TempDir()
+	pgtest.Prepare(t, filepath.Join(dir, "postgres"))
+	return dir
 }
 
 // replies are the examples that the recipient of the others sends.
@@ -87,10 +108,12 @@ func startedLogging(t testing.TB, log *slog.Logger, variables ...string) *server
 	t.Helper()
 	vars := map[string]string{
 		"REFERRAL_ADDR": "127.0.0.1:0", "REFERRAL_OPS_ADDR": "127.0.0.1:0", "REFERRAL_SQS_ADDR": "127.0.0.1:0",
-		"REFERRAL_DATA_DIR": t.TempDir(),
 	}
 	for i := 0; i < len(variables); i += 2 {
 		vars[variables[i]] = variables[i+1]
+	}
+	if vars["REFERRAL_DATA_DIR"] == "" {
+		vars["REFERRAL_DATA_DIR"] = dataDir(t)
 	}
 	v := env.Read(func(name string) (string, bool) { value, ok := vars[name]; return value, ok })
 	s, err := start(t.Context(), readSettings(v), log)
@@ -259,12 +282,12 @@ func TestLargeAttachmentTravels(t *testing.T) {
 	}
 }
 
-// TestTwentyAtOnceSettleOnce posts one Bundle twenty times at once.
-func TestTwentyAtOnceSettleOnce(t *testing.T) {
+// TestFiftyAtOnceSettleOnce posts one Bundle fifty times at once.
+func TestFiftyAtOnceSettleOnce(t *testing.T) {
 	s := started(t)
 	sender := client{s.base.String(), "dev-sender"}
 	body := example(t, "cardiology-referral")
-	urls := make([]string, 20)
+	urls := make([]string, 50)
 	var wg sync.WaitGroup
 	for i := range urls {
 		wg.Go(func() { urls[i] = sender.submit(t, body) })
