@@ -68,15 +68,26 @@ sbom: build lambda $(CYCLONEDX) ## write what each binary is made of beside it: 
 test: deps ## run all tests, on a real PostgreSQL
 	$(GO) test ./...
 
+# Tests make and remove small files by the hundred thousand, PostgreSQL's most of all, and ext4 makes one the more slowly the
+# more of them were removed in the last minutes. Where Linux has a file system in memory with 4 GB of room, of which the tests
+# take a quarter, they are made there; what Go builds stays where it was.
+in_memory = if awk '$$2 == "/dev/shm" && $$4 !~ /noexec/ { found = 1 } END { exit !found }' /proc/mounts 2>/dev/null && \
+	[ "$$(df -Pk /dev/shm | awk 'END { print $$4 }')" -gt 4000000 ]; then \
+		memory=$$(mktemp -d /dev/shm/check-XXXXXX); trap 'rm -rf "$$memory"' EXIT; trap exit INT TERM; \
+		export GOTMPDIR="$${GOTMPDIR:-$${TMPDIR:-/tmp}}" TMPDIR="$$memory"; \
+	fi
+
+# The linter's govet is all of go vet. Three packages at a time on two cores, since tests also wait; and a program with the
+# race detector in it waits a second when it ends, unless it is told to wait less.
 .PHONY: check
+check: export GORACE := atexit_sleep_ms=100
 check: deps $(GOLANGCI) ## format, vet, lint, tidy, and all tests with the race detector
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go' 2>/dev/null || find . -name '*.go')); \
 	if [ -n "$$unformatted" ]; then echo "not gofmt-ed:"; echo "$$unformatted"; exit 1; fi
 	$(GO) mod verify
 	$(GO) mod tidy -diff
-	$(GO) vet ./...
 	$(GOLANGCI) run
-	$(GO) test -race -shuffle=on ./...
+	@$(in_memory); $(GO) test -race -shuffle=on -vet=off -p 3 ./...
 
 .PHONY: build
 build: ## build the commands into build/
@@ -103,11 +114,11 @@ invalid: ## make testdata/invalid anew, after the tables have changed
 chaos: deps ## kill processors and PostgreSQL 21 times each under 20,000 submissions and a faulty queue; kill a processor at, and break, every message; fail with each SQLSTATE
 	$(GO) test ./infra/server -count=1 -run '^TestChaos$$' -kills $(or $(KILLS),42) -each $(or $(EACH),480) -seed $(or $(SEED),8) -v -timeout 30m
 	$(GO) test ./infra/server -count=1 -run '^(TestProcessorKilledAtAnyMessage|TestHastyProcessorLoses|TestKillLosesWithoutFlush|TestInvariants|TestStatusThat|TestMigrationUnderLoad)' -points 1 -v -timeout 30m
-	$(GO) test ./processor -count=1 -run '^(TestSweep|TestEverySQLStateInTheMiddle)$$' -sweep 1 -v -timeout 20m
+	$(GO) test ./processor -count=1 -run '^(TestSweep|TestEverySQLStateInTheMiddle|TestBothValidatorsAgree)$$' -sweep 1 -v -timeout 20m
 
 .PHONY: chaos-long
-chaos-long: deps ## fill real disks, take the store away for three minutes, and look for what 100,000 submissions leave; needs Linux and root
-	$(GO) test ./infra/server -tags chaos -count=1 -run '^(TestDiskFull|TestOutage|TestManyLeaveNothing)$$' -v -timeout 2h
+chaos-long: deps ## fill real disks, take the store away for three minutes, stop the server for one, run an earlier release beside this one, and look for what 100,000 submissions leave; needs Linux, root and git's history
+	$(GO) test ./infra/server -tags chaos -count=1 -run '^(TestDiskFull|TestOutage|TestFreeze|TestBothReleases|TestManyLeaveNothing)$$' -v -timeout 2h
 
 .PHONY: soak
 soak: deps ## break a server under load at random for DURATION (1h): kills, pauses, locks, outages; SEED repeats a run

@@ -257,7 +257,7 @@ func (s *stack) start(t testing.TB, resource string) *lambdahost.Function {
 	folder := allFunctions()[resource]
 	name := filepath.Base(folder)
 	bootstrap := filepath.Join(s.built, name, "bootstrap")
-	build := exec.CommandContext(t.Context(), "go", "build", "-tags", "lambda.norpc", "-ldflags", "-s -w", "-o", bootstrap, "./"+folder+"/lambda")
+	build := exec.CommandContext(t.Context(), "go", "build", "-tags", "lambda.norpc", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w", "-o", bootstrap, "./"+folder+"/lambda")
 	build.Dir = filepath.Join("..", "..")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {

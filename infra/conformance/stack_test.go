@@ -8,11 +8,14 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/ausbizconsulting/referral-fhir-server/shared/postgres/pgtest"
 )
 
 // modes are the ways in which the server settles, and what each write is sent with, so that its answer is that of a
@@ -36,7 +39,7 @@ func TestMain(m *testing.M) {
 		os.Exit(1)
 	}
 	programs = sync.OnceValues(func() (string, error) { return dir, buildAll(dir) })
-	status := m.Run()
+	status := pgtest.Run(m)
 	if err := os.RemoveAll(dir); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		status = 1
@@ -44,19 +47,11 @@ func TestMain(m *testing.M) {
 	os.Exit(status)
 }
 
-// buildAll builds the server, referralctl and, as make lambda does but for this machine, the functions.
+// buildAll builds the server, referralctl and the functions as make does, but all for this machine.
 func buildAll(dir string) error {
-	arguments := [][]string{{"-o", dir + "/", "./infra/server", "./infra/referralctl"}}
-	for _, function := range []string{"ingest", "processor", "query"} {
-		arguments = append(arguments, []string{"-tags", "lambda.norpc", "-o", filepath.Join(dir, function, "bootstrap"), "./" + function + "/lambda"})
-	}
-	for _, a := range arguments {
-		c := exec.Command("go", append([]string{"build"}, a...)...)
-		c.Dir = filepath.Join("..", "..")
-		c.Env = append(os.Environ(), "CGO_ENABLED=0")
-		if output, err := c.CombinedOutput(); err != nil {
-			return fmt.Errorf("build %v: %w\n%s", a, err, output)
-		}
+	cmd := exec.Command("make", "-s", "-C", filepath.Join("..", ".."), "build", "lambda", "BIN="+dir, "LAMBDA_OS="+runtime.GOOS, "LAMBDA_ARCH="+runtime.GOARCH)
+	if output, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("make build lambda: %w\n%s", err, output)
 	}
 	return nil
 }
@@ -96,6 +91,7 @@ type process struct {
 func launch(t testing.TB, variables ...string) process {
 	t.Helper()
 	dir := t.TempDir()
+	pgtest.Prepare(t, filepath.Join(dir, "postgres"))
 	p := process{dir: dir, log: filepath.Join(t.TempDir(), "log")}
 	output, err := os.Create(p.log)
 	if err != nil {

@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/ausbizconsulting/referral-fhir-server/shared/postgres/pgtest"
 )
 
 // rehearsed is a server as a process of its own, and what it is used by.
@@ -39,6 +41,7 @@ func rehearse(t *testing.T) *rehearsed {
 	}
 	defer log.Close()
 	data := filepath.Join(dir, "data")
+	pgtest.Prepare(t, filepath.Join(data, "postgres"))
 	server := exec.Command(binary)
 	server.Stderr = log
 	server.Env = append(os.Environ(), "REFERRAL_DATA_DIR="+data, "REFERRAL_ADDR="+port(t), "REFERRAL_OPS_ADDR="+port(t), "REFERRAL_SQS_ADDR="+port(t))

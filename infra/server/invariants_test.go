@@ -72,7 +72,7 @@ func checkInvariants(t *testing.T, store *pgx.Conn) {
 
 // TestInvariantsAreSeenBroken is the control: each damage to a store is found.
 func TestInvariantsAreSeenBroken(t *testing.T) {
-	dir, addresses := t.TempDir(), ports(t)
+	dir, addresses := dataDir(t), ports(t)
 	c := launch(t, dir, addresses)
 	c.follow(t, c.submit(t, numbered(t, 1)), time.Minute)
 	store := connect(t, dir, "referral", `set session_replication_role = replica`) // no trigger keeps the audit from it

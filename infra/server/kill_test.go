@@ -117,7 +117,7 @@ func times(n int) func(round int) bool { return func(round int) bool { return ro
 // TestKillLosesNothingAccepted kills the server and its PostgreSQL in turn with SIGKILL while senders post: whatever was
 // accepted has settled, and nothing that was posted has settled twice.
 func TestKillLosesNothingAccepted(t *testing.T) {
-	dir, addresses := t.TempDir(), ports(t)
+	dir, addresses := dataDir(t), ports(t)
 	c := launch(t, dir, addresses)
 	l := underLoad(t, c.client, times(*kills), func(round int) {
 		if round%2 == 1 {
@@ -166,7 +166,7 @@ func (l *ledger) checkSettledOnce(t *testing.T, c client, store *pgx.Conn) {
 // TestKillLosesWithoutFlush is the control of the test above: a PostgreSQL that answers before a commit is on disk loses
 // what was accepted. Of the queue's database alone that would not do: the store's commits flush what is before them.
 func TestKillLosesWithoutFlush(t *testing.T) {
-	dir, addresses := t.TempDir(), ports(t)
+	dir, addresses := dataDir(t), ports(t)
 	c := launch(t, dir, addresses)
 	// Nor may anything else write what a commit left in memory before the kill.
 	for _, setting := range []string{`synchronous_commit = off`, `wal_writer_delay = '10s'`, `wal_writer_flush_after = '1GB'`, `bgwriter_lru_maxpages = 0`} {

@@ -105,7 +105,8 @@ func ports(t *testing.T) (p [3]string) {
 	return p
 }
 
-// TestInterruptStopsEverything sends SIGINT, as Ctrl-C does, and starts the server again on the same data.
+// TestInterruptStopsEverything starts the server on an empty directory, sends SIGINT, as Ctrl-C does, and starts it again
+// on the same data.
 func TestInterruptStopsEverything(t *testing.T) {
 	dir, addresses := t.TempDir(), ports(t)
 	c := launch(t, dir, addresses)
@@ -131,7 +132,7 @@ func TestInterruptStopsEverything(t *testing.T) {
 // TestRestartWithoutStore restarts the server while the store's database refuses connections: referrals are accepted,
 // and settle when it is back.
 func TestRestartWithoutStore(t *testing.T) {
-	dir, addresses := t.TempDir(), ports(t)
+	dir, addresses := dataDir(t), ports(t)
 	c := launch(t, dir, addresses)
 	connect(t, dir, "postgres", `alter database referral allow_connections false`)
 	if err := c.Process.Kill(); err != nil {
@@ -166,7 +167,7 @@ func TestRestartWithoutStore(t *testing.T) {
 // TestStopWaitsForNobody stops the server while a lock holds up a settlement, and while a request that does not end is
 // being sent to each of its ports.
 func TestStopWaitsForNobody(t *testing.T) {
-	dir, addresses := t.TempDir(), ports(t)
+	dir, addresses := dataDir(t), ports(t)
 	c := launch(t, dir, addresses)
 	lock := connect(t, dir, "referral", `begin; lock table submission in access exclusive mode`)
 	c.submit(t, example(t, "cardiology-referral"))

@@ -79,7 +79,7 @@ func TestSoak(t *testing.T) {
 	}
 	t.Logf("-seed %d does the same again", *seed)
 	addresses := ports(t)
-	s := &soaked{child: launch(t, t.TempDir(), addresses), addresses: addresses, chance: rand.New(rand.NewPCG(*seed, 0))}
+	s := &soaked{child: launch(t, dataDir(t), addresses), addresses: addresses, chance: rand.New(rand.NewPCG(*seed, 0))}
 	var order []int
 	end := time.Now().Add(*soak)
 	more := func(round int) bool { return round < 4 || time.Now().Before(end) }

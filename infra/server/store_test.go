@@ -3,9 +3,9 @@ package main
 import (
 	"fmt"
 	"net/http"
-	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -65,11 +65,7 @@ func TestMigrationThatCannotWorkEndsTheServer(t *testing.T) {
 
 // TestReferralTravelsThroughBootstraps runs the functions as Lambda does, from bootstraps.
 func TestReferralTravelsThroughBootstraps(t *testing.T) {
-	dir := t.TempDir()
-	if err := buildBootstraps(dir); err != nil {
-		t.Fatal(err)
-	}
-	s := started(t, "REFERRAL_LAMBDA_DIR", dir)
+	s := started(t, "REFERRAL_LAMBDA_DIR", builtBootstraps(t))
 	sender := client{s.base.String(), "dev-sender"}
 	settled := sender.follow(t, sender.submit(t, example(t, "cardiology-referral")), 20*time.Second)
 	if got := settled.Entry[0].Response.Status; !strings.HasPrefix(got, "200") {
@@ -96,16 +92,24 @@ func TestReferralTravelsThroughBootstraps(t *testing.T) {
 	}
 }
 
-// buildBootstraps builds the functions into dir as make run LAMBDA=1 does.
+// bootstraps builds the functions when the first test asks for them and gives the folder they are in. TestMain sets it,
+// since a testing.M hands nothing on to the tests it runs.
+var bootstraps func() (dir string, err error)
+
+// buildBootstraps builds the functions into dir as make lambda does, but for this machine.
 func buildBootstraps(dir string) error {
-	for _, function := range []string{"ingest", "processor", "query"} {
-		cmd := exec.Command("go", "build", "-tags", "lambda.norpc", "-ldflags", "-s -w",
-			"-o", filepath.Join(dir, function, "bootstrap"), "./"+function+"/lambda")
-		cmd.Dir = filepath.Join("..", "..")
-		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-		if output, err := cmd.CombinedOutput(); err != nil {
-			return fmt.Errorf("build %s: %w\n%s", function, err, output)
-		}
+	cmd := exec.Command("make", "-s", "-C", filepath.Join("..", ".."), "lambda", "BIN="+dir, "LAMBDA_OS="+runtime.GOOS, "LAMBDA_ARCH="+runtime.GOARCH)
+	if output, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("make lambda: %w\n%s", err, output)
 	}
 	return nil
+}
+
+func builtBootstraps(t testing.TB) string {
+	t.Helper()
+	dir, err := bootstraps()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return dir
 }

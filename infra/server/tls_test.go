@@ -64,11 +64,7 @@ func tlsClient(t testing.TB, dir, certificate string) *http.Client {
 // TestCertificateAndKey: both are needed and of one organisation, and nothing but the connection has the certificate.
 // Functions that run as bootstraps find it in API Gateway's event.
 func TestCertificateAndKey(t *testing.T) {
-	bootstraps := t.TempDir()
-	if err := buildBootstraps(bootstraps); err != nil {
-		t.Fatal(err)
-	}
-	for name, variables := range map[string][]string{"in the server": nil, "bootstraps": {"REFERRAL_LAMBDA_DIR", bootstraps}} {
+	for name, variables := range map[string][]string{"in the server": nil, "bootstraps": {"REFERRAL_LAMBDA_DIR", builtBootstraps(t)}} {
 		t.Run(name, func(t *testing.T) { asksForBoth(t, variables...) })
 	}
 }

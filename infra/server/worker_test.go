@@ -56,14 +56,6 @@ type worksite struct {
 func newWorksite(t *testing.T, visibility time.Duration, faults ...localsqs.Fault) *worksite {
 	t.Helper()
 	w := &worksite{pg: pgtest.Cluster(t)}
-	for _, name := range []string{"referral", "queue"} {
-		if err := w.pg.CreateDatabase(t.Context(), name); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if _, err := postgres.Migrate(t.Context(), w.pg.URL("referral")); err != nil {
-		t.Fatal(err)
-	}
 	queueDB, err := pgxpool.New(t.Context(), w.pg.URL("queue"))
 	if err != nil {
 		t.Fatal(err)

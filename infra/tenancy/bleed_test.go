@@ -2,6 +2,7 @@ package tenancy
 
 import (
 	"context"
+	"flag"
 	"io"
 	"math/rand/v2"
 	"net/http"
@@ -18,6 +19,9 @@ import (
 	"github.com/ausbizconsulting/referral-fhir-server/shared/postgres/pgtest"
 )
 
+// Long runs say: go test ./infra/tenancy -run TestNothingStaysOnAConnection -requests 10000 -v
+var requests = flag.Int("requests", 2_000, "how many requests TestNothingStaysOnAConnection sends, of which one in twelve is disturbed")
+
 // whose asks of the connection itself, in the place of a ping, whether an organisation is still set on it.
 func whose(sql string) string {
 	if sql != "-- ping" {
@@ -33,10 +37,6 @@ func whose(sql string) string {
 // the other's, and no organisation is set on the connections afterwards.
 func TestNothingStaysOnAConnection(t *testing.T) {
 	t.Parallel()
-	requests := 10_000
-	if testing.Short() {
-		requests = 1_000
-	}
 	var panics atomic.Bool
 	s := newStack(t, options{url: proxied(t, pgtest.New(t), whose), conns: 1, wrap: func(_ *ingest.Config, c *processor.Config) {
 		c.Schemas = panickingChecker{c.Schemas, &panics}
@@ -44,7 +44,7 @@ func TestNothingStaysOnAConnection(t *testing.T) {
 	w := newWorld(t, s)
 	turns := []struct{ name, own string }{{"A", "p"}, {"C", "c"}}
 	random, counts := rand.New(rand.NewPCG(1, 2)), map[string]int{}
-	for i := range requests {
+	for i := range *requests {
 		turn := turns[i%2]
 		asked := reads[random.IntN(len(reads))]
 		if random.IntN(10) == 0 {

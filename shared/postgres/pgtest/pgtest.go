@@ -4,7 +4,8 @@
 //	func TestMain(m *testing.M) { os.Exit(pgtest.Run(m)) }
 //
 // It promises that a database is empty or freshly migrated, that it is dropped when its test ends, and that cluster
-// and files are gone when Run returns. It leaves installing PostgreSQL to "make deps". REFERRAL_PG_BINDIR is heeded.
+// and files are gone when Run returns. Tests that need a cluster of their own get a copy of one that was made once.
+// It leaves installing PostgreSQL to "make deps". REFERRAL_PG_BINDIR is heeded.
 package pgtest
 
 import (
@@ -13,6 +14,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"sync"
@@ -38,6 +40,7 @@ type cluster struct {
 	server    func() (*localpg.Server, error) // starts it once
 	started   atomic.Pointer[localpg.Server]  // nil until then
 	migrated  func() error                    // makes the template once
+	prepared  func() (string, error)          // makes once what Prepare copies, and gives its directory
 	databases atomic.Int64                    // made so far, for their names
 }
 
@@ -56,12 +59,11 @@ func Run(m *testing.M) int {
 
 func newCluster(dir string) *cluster {
 	c := &cluster{dir: dir}
+	// These clusters are thrown away, and no test cuts the machine's power, which is all that fsync guards against.
+	// With it a database takes twice as long to make. Cluster keeps it on.
+	hasty := map[string]string{"fsync": "off"}
 	c.server = sync.OnceValues(func() (*localpg.Server, error) {
-		s, err := start(context.Background(), dir, map[string]string{
-			// This cluster is thrown away, and no test cuts the machine's power, which is all that fsync guards
-			// against. With it a database takes twice as long to make. Cluster keeps it on.
-			"fsync": "off",
-		})
+		s, err := start(context.Background(), filepath.Join(dir, "postgres"), hasty)
 		if err == nil {
 			c.started.Store(s)
 		}
@@ -77,8 +79,23 @@ func newCluster(dir string) *cluster {
 		if err := s.CreateDatabase(ctx, template); err != nil {
 			return err
 		}
-		_, err = postgres.Migrate(ctx, s.URL(template))
+		_, err = postgres.Migrate(ctx, postgres.Config{URL: s.URL(template)})
 		return err
+	})
+	c.prepared = sync.OnceValues(func() (string, error) {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		defer cancel()
+		prepared := filepath.Join(dir, "prepared")
+		s, err := start(ctx, prepared, hasty)
+		if err != nil {
+			return "", err
+		}
+		defer s.Stop()
+		if err := errors.Join(s.CreateDatabase(ctx, "referral"), s.CreateDatabase(ctx, "queue")); err != nil {
+			return "", err
+		}
+		_, err = postgres.Migrate(ctx, postgres.Config{URL: s.URL("referral")})
+		return prepared, err
 	})
 	return c
 }
@@ -109,11 +126,31 @@ func Empty(t testing.TB) string {
 	return running(t).database(t, "template0")
 }
 
-// Cluster starts a cluster that belongs to t alone, durable as in production, for tests that kill it. It is stopped
-// and removed when t ends. It takes about a second. Run is not needed.
+// Prepare makes dir what localpg.Config.Dir is after a stop: a cluster with a migrated database "referral" and an empty
+// one "queue". It is what infra/server makes of an empty directory, without the seconds that initdb and migrating take.
+func Prepare(t testing.TB, dir string) {
+	t.Helper()
+	from, err := running(t).prepared()
+	if err != nil {
+		t.Fatalf("pgtest: prepare a cluster: %v", err)
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	// With owner and modes, which PostgreSQL insists on; without the port, which each copy chooses for itself.
+	out, err := exec.CommandContext(t.Context(), "cp", "-a", filepath.Join(from, "data"), filepath.Join(from, "password"), dir).CombinedOutput()
+	if err != nil {
+		t.Fatalf("pgtest: copy the prepared cluster: %v\n%s", err, out)
+	}
+}
+
+// Cluster starts a cluster that belongs to t alone, durable as in production, for tests that kill it, with what Prepare
+// says in it. It is stopped and removed when t ends.
 func Cluster(t testing.TB) *localpg.Server {
 	t.Helper()
-	s, err := start(t.Context(), t.TempDir(), nil)
+	dir := filepath.Join(t.TempDir(), "postgres")
+	Prepare(t, dir)
+	s, err := start(t.Context(), dir, nil)
 	if err != nil {
 		t.Fatalf("pgtest: %v", err)
 	}
@@ -170,7 +207,7 @@ func start(ctx context.Context, dir string, settings map[string]string) (*localp
 		return nil, err
 	}
 	return localpg.Start(ctx, localpg.Config{
-		Dir:      filepath.Join(dir, "postgres"),
+		Dir:      dir,
 		Settings: settings,
 		BinDir:   os.Getenv("REFERRAL_PG_BINDIR"),
 		NodeModules: []string{

@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/ausbizconsulting/referral-fhir-server/infra/localpg"
 )
 
 func TestMain(m *testing.M) { os.Exit(Run(m)) }
@@ -57,6 +59,13 @@ func TestClusterIsDurableAndOnesOwn(t *testing.T) {
 	}
 	if s.PID() == shared.PID() {
 		t.Error("got the shared cluster")
+	}
+	for _, s := range []*localpg.Server{s, Cluster(t)} {
+		// Fails for the second of two that share their files.
+		if got := value(t, s.URL("referral"), "create table mine as select 1; select count(*)::text from submission"); got != "0" {
+			t.Errorf("got %s submissions, want none", got)
+		}
+		value(t, s.URL("queue"), "create table mine as select 1; select 'made'")
 	}
 }
 
