@@ -114,7 +114,7 @@ type submissions struct {
 // openSubmissions opens the store for reading, with the settings that the functions have.
 func openSubmissions() (*submissions, error) {
 	v := env.Read(os.LookupEnv)
-	s := &submissions{store: awslambda.Store(v, postgres.RoleQuery), keys: awslambda.Keys(v)}
+	s := &submissions{store: awslambda.Store(v, lookUpAWS, postgres.RoleQuery), keys: awslambda.Keys(v, lookUpAWS)}
 	if err := v.Err(); err != nil {
 		if s.store != nil {
 			s.store.Close()

@@ -31,9 +31,9 @@ type operations struct {
 // openOperations opens the store, with the settings that the functions have.
 func openOperations(withKeys bool) (*operations, error) {
 	v := env.Read(os.LookupEnv)
-	o := &operations{store: awslambda.Store(v, postgres.RoleProcessor)}
+	o := &operations{store: awslambda.Store(v, lookUpAWS, postgres.RoleProcessor)}
 	if withKeys {
-		o.keys = awslambda.Keys(v)
+		o.keys = awslambda.Keys(v, lookUpAWS)
 	}
 	if err := v.Err(); err != nil {
 		if o.store != nil {

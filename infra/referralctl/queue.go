@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 )
@@ -59,7 +58,7 @@ func (c *queues) open(ctx context.Context) (settings aws.Config, client *sqs.Cli
 	}
 	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()
-	settings, err = config.LoadDefaultConfig(ctx)
+	settings, err = lookUpAWS(ctx)
 	if err != nil {
 		return settings, nil, err
 	}

@@ -7,8 +7,6 @@ import (
 	"slices"
 	"strconv"
 
-	"github.com/aws/aws-sdk-go-v2/config"
-
 	"github.com/ausbizconsulting/referral-fhir-server/infra/referralctl/dlq"
 	"github.com/ausbizconsulting/referral-fhir-server/shared/blob"
 	"github.com/ausbizconsulting/referral-fhir-server/shared/queue"
@@ -45,7 +43,7 @@ func (c *reconcileCommand) openHolders(ctx context.Context, keys *referral.Keys)
 	if !c.Objects && !c.Repair && c.BlobBucket+c.BlobDir+c.ArchiveBucket+c.ArchiveDir == "" {
 		return h, nil
 	}
-	settings, err := config.LoadDefaultConfig(ctx)
+	settings, err := lookUpAWS(ctx)
 	if err == nil {
 		h.objects, err = c.archive.open(settings)
 	}

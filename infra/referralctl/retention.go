@@ -58,7 +58,7 @@ func (p *periods) retention() (postgres.Retention, error) {
 // openRetention opens the store as the role that removes.
 func openRetention() (*postgres.DB, error) {
 	v := env.Read(os.LookupEnv)
-	db := awslambda.Store(v, postgres.RoleRetention)
+	db := awslambda.Store(v, lookUpAWS, postgres.RoleRetention)
 	if err := v.Err(); err != nil {
 		if db != nil {
 			db.Close()

@@ -78,7 +78,7 @@ func (c *verifyCommand) Run(ctx context.Context, s *streams) error {
 // withAudit calls do with the store and the keys, by the settings that the functions have.
 func withAudit(do func(*postgres.DB, *referral.Keys) error) error {
 	v := env.Read(os.LookupEnv)
-	db, keys := awslambda.Store(v, postgres.RoleAudit), awslambda.Keys(v)
+	db, keys := awslambda.Store(v, lookUpAWS, postgres.RoleAudit), awslambda.Keys(v, lookUpAWS)
 	if db != nil {
 		defer db.Close()
 	}

@@ -14,6 +14,9 @@ import (
 	"github.com/ausbizconsulting/referral-fhir-server/shared/secrets"
 )
 
+// lookUpAWS looks for credentials wherever the SDK does: in an operator's profile, too.
+func lookUpAWS(ctx context.Context) (aws.Config, error) { return config.LoadDefaultConfig(ctx) }
+
 // storeFlags say which store is meant; of the secret that REFERRAL_DATABASE_SECRET names, where there is no URL.
 type storeFlags struct {
 	DatabaseURL string `env:"DATABASE_URL" placeholder:"URL" help:"The store, unless REFERRAL_DATABASE_SECRET names a secret that says it."`
@@ -27,8 +30,7 @@ func (f storeFlags) config(s *streams) (postgres.Config, error) {
 		}
 		return os.LookupEnv(name)
 	})
-	load := func(ctx context.Context) (aws.Config, error) { return config.LoadDefaultConfig(ctx) }
-	c := secrets.StoreFromSettings(v, load, awslambda.Log(v, s.err))
+	c := secrets.StoreFromSettings(v, lookUpAWS, awslambda.Log(v, s.err))
 	switch {
 	case v.Err() != nil:
 		return postgres.Config{}, usageError{v.Err()}

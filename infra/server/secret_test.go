@@ -40,7 +40,7 @@ func TestStoreOfASecret(t *testing.T) {
 		t.Setenv(name, value)
 	}
 	v := env.Read(os.LookupEnv)
-	store := awslambda.Store(v, postgres.RoleQuery)
+	store := awslambda.Store(v, awslambda.AWS, postgres.RoleQuery)
 	if store == nil {
 		t.Fatal(v.Err())
 	}

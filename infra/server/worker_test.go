@@ -250,7 +250,7 @@ func settleAsWorker() {
 	ctx, cancel := context.WithCancel(context.Background())
 	go func() { _, _ = io.Copy(io.Discard, os.Stdin); cancel() }()
 	v := env.Read(os.LookupEnv)
-	store, keys, queueURL, dead := awslambda.Store(v, postgres.RoleProcessor), awslambda.Keys(v), v.QueueURL(), v.URL("REFERRAL_DEAD_LETTER_QUEUE_URL", "")
+	store, keys, queueURL, dead := awslambda.Store(v, awslambda.AWS, postgres.RoleProcessor), awslambda.Keys(v, awslambda.AWS), v.QueueURL(), v.URL("REFERRAL_DEAD_LETTER_QUEUE_URL", "")
 	aws, err := config.LoadDefaultConfig(ctx)
 	if err := v.Err(); err != nil {
 		log.Fatal(err)

@@ -25,11 +25,11 @@ func main() { awslambda.Main("ingest", start) }
 
 func start(ctx context.Context, v *env.Settings) (any, error) {
 	baseURL, queueURL := v.BaseURL(), v.QueueURL()
-	store, cors := awslambda.OptionalStore(v, postgres.RoleQuery), fhirhttp.CORSFromSettings(v)
+	store, cors := awslambda.OptionalStore(v, awslambda.AWS, postgres.RoleQuery), fhirhttp.CORSFromSettings(v)
 	bucket, dir := v.String("REFERRAL_BLOB_BUCKET", ""), v.String("REFERRAL_BLOB_DIR", "")
 	t := awslambda.Telemetry(v, "ingest", store)
 	c := ingest.Config{
-		Authenticate: awslambda.Clients(v, baseURL).Authenticate, Schemas: schemas.New(profiles.Read(v, baseURL)), Keys: awslambda.Keys(v),
+		Authenticate: awslambda.Clients(v, baseURL).Authenticate, Schemas: schemas.New(profiles.Read(v, baseURL)), Keys: awslambda.Keys(v, awslambda.AWS),
 		BaseURL: baseURL, HTTP: fhirhttp.Server{Log: t.Log, Metrics: t.Metrics, Tracer: t.Tracer}, DefaultWait: v.DefaultWait(0),
 		MaxBody: int64(v.MaxBody()), MaxEntries: v.MaxEntries(), MaxWork: int64(v.MaxWork()),
 	}

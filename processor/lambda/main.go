@@ -23,12 +23,12 @@ func main() { awslambda.Main("processor", start) }
 
 func start(ctx context.Context, v *env.Settings) (any, error) {
 	queueURL, deadLetterURL := v.QueueURL(), v.URL("REFERRAL_DEAD_LETTER_QUEUE_URL", "")
-	store := awslambda.Store(v, postgres.RoleProcessor)
+	store := awslambda.Store(v, awslambda.AWS, postgres.RoleProcessor)
 	bucket, dir := v.String("REFERRAL_BLOB_BUCKET", ""), v.String("REFERRAL_BLOB_DIR", "")
 	baseURL := v.BaseURL()
 	t := awslambda.Telemetry(v, "processor", store)
 	c := processor.Config{
-		Store: store, Keys: awslambda.Keys(v), BaseURL: baseURL, Schemas: schemas.New(profiles.Read(v, baseURL)),
+		Store: store, Keys: awslambda.Keys(v, awslambda.AWS), BaseURL: baseURL, Schemas: schemas.New(profiles.Read(v, baseURL)),
 		Log: t.Log, Metrics: t.Metrics, Tracer: t.Tracer, ItemTimeout: v.MessageTimeout(),
 	}
 	if err := v.Err(); err != nil {

@@ -16,10 +16,10 @@ import (
 func main() { awslambda.Main("query", start) }
 
 func start(_ context.Context, v *env.Settings) (any, error) {
-	baseURL, store, cors := v.BaseURL(), awslambda.Store(v, postgres.RoleQuery), fhirhttp.CORSFromSettings(v)
+	baseURL, store, cors := v.BaseURL(), awslambda.Store(v, awslambda.AWS, postgres.RoleQuery), fhirhttp.CORSFromSettings(v)
 	t := awslambda.Telemetry(v, "query", store)
 	c := query.Config{
-		Authenticate: awslambda.Clients(v, baseURL).Authenticate, Keys: awslambda.Keys(v),
+		Authenticate: awslambda.Clients(v, baseURL).Authenticate, Keys: awslambda.Keys(v, awslambda.AWS),
 		BaseURL: baseURL, HTTP: fhirhttp.Server{Log: t.Log, Metrics: t.Metrics, Tracer: t.Tracer},
 		MaxBody: int64(v.MaxBody()), MaxEntries: v.MaxEntries(),
 	}

@@ -19,28 +19,28 @@ func Log(v *env.Settings, w io.Writer) *slog.Logger {
 }
 
 // Keys returns the keys of REFERRAL_KEYS_SECRET, or REFERRAL_KD and REFERRAL_KM, which every function of a deployment
-// has alike. When one is missing or wrong, v reports it and the result is nil.
-func Keys(v *env.Settings) *referral.Keys {
+// has alike; load is for the secret: AWS in a function. When one is missing or wrong, v reports it and the result is nil.
+func Keys(v *env.Settings, load secrets.AWS) *referral.Keys {
 	if v.String("REFERRAL_KEYS_SECRET", "") == "" {
 		v.Require("REFERRAL_KD", "REFERRAL_KM")
 	}
-	return secrets.KeysFromSettings(v, AWS, Log(v, os.Stderr))
+	return secrets.KeysFromSettings(v, load, Log(v, os.Stderr))
 }
 
 // Store opens the store of DATABASE_URL or REFERRAL_DATABASE_SECRET for role. When neither is set, or one is wrong, v
 // reports it and the result is nil.
-func Store(v *env.Settings, role string) *postgres.DB {
+func Store(v *env.Settings, load secrets.AWS, role string) *postgres.DB {
 	if v.String("REFERRAL_DATABASE_SECRET", "") == "" {
 		v.Require("DATABASE_URL")
 	}
-	return OptionalStore(v, role)
+	return OptionalStore(v, load, role)
 }
 
 // OptionalStore is Store for who can do without: when neither variable is set, the result is nil.
-func OptionalStore(v *env.Settings, role string) *postgres.DB {
+func OptionalStore(v *env.Settings, load secrets.AWS, role string) *postgres.DB {
 	size := v.StoreConnections(env.FunctionStoreConnections)
 	total := v.Concurrency() * (size + 1) // and one, while somebody waits
-	c := secrets.StoreFromSettings(v, AWS, Log(v, os.Stderr))
+	c := secrets.StoreFromSettings(v, load, Log(v, os.Stderr))
 	if c == nil {
 		return nil
 	}

@@ -35,7 +35,7 @@ func TestKeys(t *testing.T) {
 		{key, "zqx!", []string{"REFERRAL_KM"}},
 	} {
 		v := settings(map[string]string{"REFERRAL_KD": test.kd, "REFERRAL_KM": test.km})
-		if keys := awslambda.Keys(v); (keys != nil) != (test.wrong == nil) {
+		if keys := awslambda.Keys(v, awslambda.AWS); (keys != nil) != (test.wrong == nil) {
 			t.Errorf("got keys %v with %q, %q", keys != nil, test.kd, test.km)
 		}
 		checkWrong(t, v, test.wrong...)
@@ -66,7 +66,7 @@ func TestStore(t *testing.T) {
 		if test.optional {
 			open = awslambda.OptionalStore
 		}
-		store := open(v, postgres.RoleQuery)
+		store := open(v, awslambda.AWS, postgres.RoleQuery)
 		if (store != nil) != test.any {
 			t.Errorf("%+v: got a store %t", test, store != nil)
 		}

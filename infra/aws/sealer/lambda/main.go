@@ -17,7 +17,7 @@ import (
 func main() { awslambda.Main("sealer", start) }
 
 func start(_ context.Context, v *env.Settings) (any, error) {
-	log, store, keys := awslambda.Log(v, os.Stderr), awslambda.Store(v, postgres.RoleAudit), awslambda.Keys(v)
+	log, store, keys := awslambda.Log(v, os.Stderr), awslambda.Store(v, awslambda.AWS, postgres.RoleAudit), awslambda.Keys(v, awslambda.AWS)
 	if err := v.Err(); err != nil {
 		return nil, err
 	}
