@@ -19,6 +19,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/ausbizconsulting/referral-fhir-server/infra/lambdahost"
+	"github.com/ausbizconsulting/referral-fhir-server/shared/awslambda"
+	"github.com/ausbizconsulting/referral-fhir-server/shared/env"
 	"github.com/ausbizconsulting/referral-fhir-server/shared/postgres/pgtest"
 )
 
@@ -58,6 +60,10 @@ func bootstrap(behaviour string) {
 			response.Body.Close()
 		}
 		select {}
+	case "product":
+		awslambda.Main("product", func(context.Context, *env.Settings) (any, error) {
+			return func(event any) { panic(event) }, nil
+		})
 	}
 	lambda.Start(func(ctx context.Context, c command) (report, error) {
 		switch c.Do {
@@ -202,6 +208,30 @@ func TestFailedInvocations(t *testing.T) {
 				t.Errorf("got process %d, then %d; want the same: %v", before, after, test.same)
 			}
 		})
+	}
+}
+
+// TestPanicTellsNothing: what a function panics with is not in what its process prints, whatever it is. Of one that the
+// runtime alone runs, it is.
+func TestPanicTellsNothing(t *testing.T) {
+	for function, tells := range map[string]bool{"product": false, "function": true} {
+		var printed bytes.Buffer
+		f, err := lambdahost.Start(t.Context(), lambdahost.Config{Bootstrap: os.Args[0], Env: []string{"LAMBDAHOST_TEST=" + function}, Output: &printed})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, event := range []string{`{"Do":"panic","Text":"zqx-patient"}`, `{"Do":"panic","Records":[{"body":"zqx-patient"}]}`} {
+			if _, err := f.Invoke(t.Context(), []byte(event)); err == nil {
+				t.Errorf("%s: got no error", function)
+			}
+		}
+		f.Close()
+		if got := strings.Contains(printed.String(), "zqx"); got != tells {
+			t.Errorf("%s: tells what it panicked with: %v, want %v:\n%s", function, got, tells, &printed)
+		}
+		if printed.Len() == 0 {
+			t.Errorf("%s: nothing was printed, so that nothing is shown", function)
+		}
 	}
 }
 

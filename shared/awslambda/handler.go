@@ -7,7 +7,8 @@
 // event still has, r.Host, r.RemoteAddr with the caller's address as AWS saw it, and in r.TLS.PeerCertificates the
 // client certificate that API Gateway has verified. It never takes a certificate or an address from a header that the
 // caller could have sent. A body that is no base64, where the event says that it is, cannot be read: the handler
-// answers as to any body that is cut short. A panic fails the invocation without telling what was panicked with.
+// answers as to any body that is cut short. A panic in a function that Main runs fails the invocation without telling
+// what was panicked with.
 //
 // It leaves authentication to the handler, and to AWS what AWS has already lost: payload 2.0 joins values of one header
 // with commas, and HTTP APIs decode the path. A load balancer allows answers of 1 MB, the others of 6 MB.
@@ -20,7 +21,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"net/http"
 )
 
@@ -35,8 +35,8 @@ func Handle(h http.Handler) *Handler { return &Handler{http: h} }
 // ErrNotHTTP says that a payload is not an event of an HTTP request.
 var ErrNotHTTP = errors.New("the event is not one of an HTTP request")
 
-// Invoke answers the event in payload with a response of the same shape. The error is ErrNotHTTP, or says that the
-// handler panicked; whoever sent the event answers its client with a 5xx then.
+// Invoke answers the event in payload with a response of the same shape. The error is ErrNotHTTP;
+// whoever sent the event answers its client with a 5xx then.
 func (h *Handler) Invoke(ctx context.Context, payload []byte) (response []byte, err error) {
 	var e event
 	if json.Unmarshal(payload, &e) != nil { // its error may quote the event
@@ -47,19 +47,6 @@ func (h *Handler) Invoke(ctx context.Context, payload []byte) (response []byte, 
 		return nil, err
 	}
 	w := &recorder{method: r.Method, header: http.Header{}}
-	if err := serve(h.http, w, r); err != nil {
-		return nil, err
-	}
+	h.http.ServeHTTP(w, r)
 	return e.response(w)
-}
-
-// serve turns a panic into an error, since the runtime would write its value, which may be a patient's, to the log.
-func serve(h http.Handler, w http.ResponseWriter, r *http.Request) (err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("the handler panicked with a value of type %T", p)
-		}
-	}()
-	h.ServeHTTP(w, r)
-	return nil
 }
