@@ -22,6 +22,7 @@ import (
 
 	"github.com/ausbizconsulting/referral-fhir-server/shared/awslambda"
 	"github.com/ausbizconsulting/referral-fhir-server/shared/fhirhttp"
+	"github.com/ausbizconsulting/referral-fhir-server/shared/telemetry/teletest"
 )
 
 // The canaries: one for each place where a patient's data may stand.
@@ -66,7 +67,8 @@ func marked(n int) string {
 func TestNothingLeaks(t *testing.T) {
 	for _, h := range hosts(t) {
 		t.Run(h.name, func(t *testing.T) {
-			c := canaryRun{process: launch(t, append(h.variables, "REFERRAL_LOG_LEVEL=debug")...)}
+			traces := teletest.Start(t)
+			c := canaryRun{process: launch(t, append(h.variables, "REFERRAL_LOG_LEVEL=debug", "OTEL_EXPORTER_OTLP_ENDPOINT="+traces.URL.String())...)}
 			c.queues = queuesOf(t, c.process)
 			c.accepted(t)
 			c.refused(t)
@@ -75,6 +77,7 @@ func TestNothingLeaks(t *testing.T) {
 			checkLeaks(t, "the metrics", c.metrics(t), canaries...)
 			c.stop()
 			checkLeaks(t, "the log", c.said(t), canaries...)
+			checkLeaks(t, "the traces", traces.Said(), canaries...)
 			c.postgres(t)
 		})
 	}

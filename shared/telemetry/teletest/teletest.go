@@ -3,6 +3,7 @@ package teletest
 
 import (
 	"encoding/json"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -28,8 +29,9 @@ type Collector struct {
 	URL *url.URL // its endpoint, as OTEL_EXPORTER_OTLP_ENDPOINT names it
 
 	mu     sync.Mutex
-	spans  []Span // guarded by mu, as is header
+	spans  []Span // guarded by mu, as are the next two
 	header http.Header
+	said   []byte
 }
 
 // Start returns a Collector that runs until t ends.
@@ -66,6 +68,13 @@ func (c *Collector) Header() http.Header {
 	return c.header
 }
 
+// Said is all that was sent, as it was sent.
+func (c *Collector) Said() []byte {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clone(c.said)
+}
+
 type attributes []struct {
 	Key   string
 	Value struct{ StringValue string }
@@ -97,12 +106,16 @@ func (c *Collector) take(r *http.Request) error {
 			}
 		}
 	}
-	if err := json.NewDecoder(r.Body).Decode(&body); err != nil {
+	said, err := io.ReadAll(r.Body)
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(said, &body); err != nil {
 		return err
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.header = r.Header
+	c.header, c.said = r.Header, append(c.said, said...)
 	for _, resource := range body.ResourceSpans {
 		service := resource.Resource.Attributes.byKey()["service.name"]
 		for _, scope := range resource.ScopeSpans {
