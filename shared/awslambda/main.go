@@ -19,11 +19,13 @@ func Main(name string, start func(context.Context, *env.Settings) (any, error)) 
 		fmt.Fprintf(os.Stderr, "%s: %v\n", name, err)
 		os.Exit(1)
 	}
-	lambda.Start(discreet{lambda.NewHandler(handler)})
+	lambda.Start(Discreet(handler))
 }
 
-// discreet turns a panic into an error that names its type: of any other the runtime writes the value, which may be a
-// patient's, to the log.
+// Discreet returns handler, which is anything that lambda.Start takes, with panics turned into errors that name their
+// types: of any other the runtime writes the value, which may be a patient's, to the log.
+func Discreet(handler any) lambda.Handler { return discreet{lambda.NewHandler(handler)} }
+
 type discreet struct{ lambda.Handler }
 
 func (d discreet) Invoke(ctx context.Context, payload []byte) (response []byte, err error) {
