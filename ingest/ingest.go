@@ -32,6 +32,7 @@ type Checker interface {
 // Config is what a Server needs.
 type Config struct {
 	Authenticate func(*http.Request) (principal.Principal, error)
+	Knows        func(org string) bool // whether an organisation could read what is addressed to it; nil: they are not asked for
 	Queue        Sender
 	Blobs        Blobs // nil: what does not fit the queue is refused
 	Schemas      Checker

@@ -80,7 +80,7 @@ func (s *Server) submitBundle(w *fhirhttp.Response, r *http.Request, prefer fhir
 		}
 		return err
 	}
-	if warnings, err = onBehalf(p, bundle, warnings); err != nil {
+	if warnings, err = s.parties(p, bundle, warnings); err != nil {
 		return err
 	}
 	// Clones, since a piece of the document would keep it all in memory while the message is sent.

@@ -179,5 +179,5 @@ func (s *Server) readResource(ctx context.Context, p principal.Principal, method
 	if err != nil || method != http.MethodPost {
 		return issues, err
 	}
-	return onBehalf(p, fhir.Bundle{Type: "collection", Entries: []fhir.Entry{{Resource: resource}}}, issues)
+	return s.parties(p, fhir.Bundle{Type: "collection", Entries: []fhir.Entry{{Resource: resource}}}, issues)
 }

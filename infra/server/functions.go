@@ -78,7 +78,7 @@ func (s *server) functions(ctx context.Context, store postgres.Config) (function
 		ItemTimeout: s.settings.messageTimeout,
 	}
 	accept := ingest.Config{
-		Authenticate: authenticate, Blobs: s.blobs, Schemas: checker, Keys: s.keys,
+		Authenticate: authenticate, Knows: s.settings.callers.Knows, Blobs: s.blobs, Schemas: checker, Keys: s.keys,
 		BaseURL: s.base, HTTP: s.http(), MaxBody: int64(s.settings.maxBody), MaxEntries: s.settings.maxEntries,
 		MaxWork: int64(s.settings.maxWork), DefaultWait: s.settings.defaultWait,
 		Await: answer.Answers{Store: reader, Keys: s.keys, BaseURL: s.base}.Await(settled),

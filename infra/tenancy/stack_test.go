@@ -62,7 +62,7 @@ func newStack(t testing.TB, o options) *stack {
 		Store: s.writer, Schemas: checker, Keys: keys, BaseURL: baseURL, CreationWindow: -1,
 	}
 	accept := ingest.Config{
-		Authenticate: authenticator.Authenticate, Schemas: checker, Keys: keys, BaseURL: baseURL, DefaultWait: 10 * time.Second,
+		Authenticate: authenticator.Authenticate, Knows: authenticator.Knows, Schemas: checker, Keys: keys, BaseURL: baseURL, DefaultWait: 10 * time.Second,
 		Await: answer.Answers{Store: s.reader, Keys: keys, BaseURL: baseURL}.Await(s.reader.Await),
 	}
 	read := query.Config{

@@ -28,8 +28,9 @@ func start(ctx context.Context, v *env.Settings) (any, error) {
 	store, cors := awslambda.OptionalStore(v, awslambda.AWS, postgres.RoleQuery), fhirhttp.CORSFromSettings(v)
 	bucket, dir := v.String("REFERRAL_BLOB_BUCKET", ""), v.String("REFERRAL_BLOB_DIR", "")
 	t := awslambda.Telemetry(v, "ingest", store)
+	clients := awslambda.Clients(v, baseURL)
 	c := ingest.Config{
-		Authenticate: awslambda.Clients(v, baseURL).Authenticate, Schemas: schemas.New(profiles.Read(v, baseURL)), Keys: awslambda.Keys(v, awslambda.AWS),
+		Authenticate: clients.Authenticate, Knows: clients.Knows, Schemas: schemas.New(profiles.Read(v, baseURL)), Keys: awslambda.Keys(v, awslambda.AWS),
 		BaseURL: baseURL, HTTP: fhirhttp.Server{Log: t.Log, Metrics: t.Metrics, Tracer: t.Tracer}, DefaultWait: v.DefaultWait(0),
 		MaxBody: int64(v.MaxBody()), MaxEntries: v.MaxEntries(), MaxWork: int64(v.MaxWork()),
 	}

@@ -51,6 +51,9 @@ func (a *Authenticator) Authenticate(r *http.Request) (Principal, error) {
 	return p, err
 }
 
+// Knows tells whether an organisation has a client in the registry, so that somebody could read what is addressed to it.
+func (a *Authenticator) Knows(org string) bool { return a.registry.get().orgs[org] }
+
 // byToken returns who sent r with token. A certificate is not needed beside it, but must not belie it.
 func (a *Authenticator) byToken(r *http.Request, registry *Registry, token string) (Principal, error) {
 	g, err := a.tokens.verify(token, a.clock())

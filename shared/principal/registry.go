@@ -57,6 +57,7 @@ type Token struct {
 // Registry is the clients of one document. It is immutable and safe for concurrent use.
 type Registry struct {
 	clients     []Client
+	orgs        map[string]bool    // that have a client
 	keys        map[digest]heldKey // by SHA-256
 	peppered    map[digest]heldKey // by HMAC-SHA256
 	thumbprints map[digest]*Client
@@ -101,7 +102,7 @@ func ParseRegistry(document []byte, now time.Time) (*Registry, error) {
 	r := &Registry{
 		keys: map[digest]heldKey{}, peppered: map[digest]heldKey{},
 		thumbprints: map[digest]*Client{}, subjects: map[subject]*Client{}, nash: map[string]*Client{},
-		tokens: map[tokenHolder]*Client{},
+		tokens: map[tokenHolder]*Client{}, orgs: map[string]bool{},
 	}
 	if err := r.parse(document, now); err != nil {
 		return nil, err
@@ -132,7 +133,7 @@ func (r *Registry) parse(document []byte, now time.Time) error {
 		if names[c.Name] {
 			return node{n.Get("client"), n.path + ".client"}.wrong("is another's, too")
 		}
-		names[c.Name] = true
+		names[c.Name], r.orgs[c.Org] = true, true
 	}
 	return nil
 }

@@ -40,3 +40,13 @@ func TestIssuersRotate(t *testing.T) {
 		})
 	}
 }
+
+// TestKnows: an organisation is known by any client of the registry.
+func TestKnows(t *testing.T) {
+	a := principal.Development()
+	for org, want := range map[string]bool{"8003621566684455": true, "8003624900041689": true, "8003629900049996": false, "": false} {
+		if got := a.Knows(org); got != want {
+			t.Errorf("%q: got %v, want %v", org, got, want)
+		}
+	}
+}

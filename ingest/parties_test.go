@@ -52,3 +52,25 @@ func TestOnBehalf(t *testing.T) {
 		}
 	}
 }
+
+// TestUnknownRecipient: what is addressed to an organisation that is no client is accepted with one warning for each
+// (RELIABILITY C32).
+func TestUnknownRecipient(t *testing.T) {
+	for _, test := range []struct {
+		knows func(string) bool
+		want  int
+	}{
+		{nil, 0},
+		{func(org string) bool { return org == "8003624900041689" }, 0},
+		{func(string) bool { return false }, 1},
+	} {
+		var sent outbox
+		c := newConfig(t, &sent)
+		c.Knows = test.knows
+		w := httptest.NewRecorder()
+		newHandler(c).ServeHTTP(w, post(t, referralFile(t, "cardiology-referral.json")))
+		if got := strings.Count(w.Body.String(), `"recipient-known"`); w.Code != http.StatusAccepted || got != test.want || len(sent.messages) != 1 {
+			t.Errorf("got %d, %d warnings, %d sent; want 202, %d, 1: %s", w.Code, got, len(sent.messages), test.want, w.Body)
+		}
+	}
+}
