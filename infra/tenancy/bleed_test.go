@@ -19,8 +19,8 @@ import (
 	"github.com/ausbizconsulting/referral-fhir-server/shared/postgres/pgtest"
 )
 
-// Long runs say: go test ./infra/tenancy -run TestNothingStaysOnAConnection -requests 10000 -v
-var requests = flag.Int("requests", 2_000, "how many requests TestNothingStaysOnAConnection sends, of which one in twelve is disturbed")
+// For longer: go test ./infra/tenancy -run TestNothingStaysOnAConnection -requests 100000 -v
+var requests = flag.Int("requests", 10_000, "how many requests TestNothingStaysOnAConnection sends, of which one in twelve is disturbed")
 
 // whose asks of the connection itself, in the place of a ping, whether an organisation is still set on it.
 func whose(sql string) string {

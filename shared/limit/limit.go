@@ -6,18 +6,21 @@
 // refusal when to come again; and that its memory is bounded, whoever calls. It counts within one process and forgets
 // when that ends: several processes each admit the whole.
 //
-// Who calls, from where and what the limits are is principal's to say; who is not known is not counted.
+// Who calls, from where and what the limits are is principal's to say. Who proves to be nobody is counted by the network
+// of the address, and only that: whoever calls from there with a right key is admitted.
 package limit
 
 import (
 	"cmp"
 	"container/list"
 	"net/http"
+	"net/netip"
 	"sync"
 	"time"
 
 	"golang.org/x/time/rate"
 
+	"github.com/ausbizconsulting/referral-fhir-server/shared/fhir"
 	"github.com/ausbizconsulting/referral-fhir-server/shared/principal"
 )
 
@@ -31,8 +34,9 @@ type Config struct {
 
 // Limiter counts the requests of clients that have limits. Safe for concurrent use.
 type Limiter struct {
-	max   int
-	clock func() time.Time
+	max       int
+	clock     func() time.Time
+	strangers *Limiter // counts those who have not proved who they are
 
 	mu      sync.Mutex               // guards what follows, and the clients in it
 	clients map[client]*list.Element // of recent
@@ -53,6 +57,12 @@ type count struct {
 
 // New returns a Limiter for which nobody has called yet.
 func New(c Config) *Limiter {
+	l := newLimiter(c)
+	l.strangers = newLimiter(c)
+	return l
+}
+
+func newLimiter(c Config) *Limiter {
 	l := &Limiter{max: cmp.Or(c.MaxClients, 10_000), clock: c.Clock, clients: map[client]*list.Element{}, recent: list.New()}
 	if l.clock == nil {
 		l.clock = time.Now
@@ -61,10 +71,13 @@ func New(c Config) *Limiter {
 }
 
 // Authenticate returns authenticate for callers that are within their limits. To others the error is a *fhir.Error with
-// code throttled, which is HTTP's 429. The headers are set where Handler has been passed on the way.
+// code throttled, which is HTTP's 429, as it is to who has tried too often to be known. The headers are set where Handler has been passed on the way.
 func (l *Limiter) Authenticate(authenticate func(*http.Request) (principal.Principal, error)) func(*http.Request) (principal.Principal, error) {
 	return func(r *http.Request) (principal.Principal, error) {
 		p, err := authenticate(r)
+		if err != nil && fhir.CodeOf(err) == fhir.CodeLogin {
+			return p, l.stranger(r, err)
+		}
 		if err != nil || p.Limits.RPS <= 0 && p.Limits.PerDay <= 0 {
 			return p, err
 		}
@@ -72,6 +85,36 @@ func (l *Limiter) Authenticate(authenticate func(*http.Request) (principal.Princ
 		s.tell(r)
 		return p, s.err(p)
 	}
+}
+
+// attempts is how often somebody may fail to prove who it is: a hundred times at once, and once a second.
+var attempts = principal.Limits{RPS: 1, Burst: 100}
+
+// stranger counts a request that failed with err to prove who sends it, and returns its refusal.
+func (l *Limiter) stranger(r *http.Request, err error) error {
+	s := l.strangers.take(principal.Principal{Client: network(r.RemoteAddr), Limits: attempts})
+	if s.reached == "" {
+		return err
+	}
+	s.tell(r)
+	return fhir.NewError(fhir.CodeThrottled, "", "Too many requests from this address do not say who sends them; the header Retry-After says when one may again").
+		WithCause(err)
+}
+
+// network returns the address that a stranger is counted by: of IPv6 the network of 64 bits, in which one host has any.
+func network(remote string) string {
+	address, err := netip.ParseAddrPort(remote)
+	if err != nil {
+		return remote
+	}
+	if ip := address.Addr().Unmap(); ip.Is4() {
+		return ip.String()
+	}
+	prefix, err := address.Addr().WithZone("").Prefix(64)
+	if err != nil {
+		return remote
+	}
+	return prefix.String()
 }
 
 // take counts a request of p unless a limit is reached, and returns where p stands then.

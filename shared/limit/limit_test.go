@@ -206,6 +206,53 @@ func TestWithoutHandlerItLimitsAllTheSame(t *testing.T) {
 	}
 }
 
+// TestStrangersTryNoLonger: a thousand requests in a minute that prove nothing are told to wait, by their network; who
+// proves something is admitted from the same address (RELIABILITY D29).
+func TestStrangersTryNoLonger(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := server(limit.New(limit.Config{}), &caller{})
+		from := func(address, key string) int {
+			r := httptest.NewRequest(http.MethodGet, "/", nil)
+			r.RemoteAddr = address
+			r.Header.Set("X-Api-Key", key)
+			w := httptest.NewRecorder()
+			h.ServeHTTP(w, r)
+			if (w.Code == http.StatusTooManyRequests) != (w.Header().Get("Retry-After") != "") {
+				t.Errorf("got %d with Retry-After %q", w.Code, w.Header().Get("Retry-After"))
+			}
+			return w.Code
+		}
+		for _, network := range []struct{ first, second, other string }{
+			{"192.0.2.1:1000", "192.0.2.1:2000", "192.0.2.2:1000"},
+			{"[2001:db8::1]:1000", "[2001:db8::ffff:2]:1000", "[2001:db8:0:1::1]:1000"},
+			{"[::ffff:198.51.100.1]:1", "198.51.100.1:2", "198.51.100.2:1"},
+		} {
+			got := map[int]int{}
+			for range 1000 {
+				got[from(network.first, "")]++
+				time.Sleep(60 * time.Millisecond)
+			}
+			if got[http.StatusUnauthorized] < 100 || got[http.StatusUnauthorized] > 165 || got[http.StatusTooManyRequests] != 1000-got[http.StatusUnauthorized] {
+				t.Errorf("%s: got %v, want 401 about 160 times, and then 429", network.first, got)
+			}
+			for from(network.first, "") != http.StatusTooManyRequests { // which takes what is left
+			}
+			for _, want := range []struct {
+				address, key string
+				status       int
+			}{
+				{network.second, "", http.StatusTooManyRequests},
+				{network.first, "a", http.StatusOK},
+				{network.other, "", http.StatusUnauthorized},
+			} {
+				if got := from(want.address, want.key); got != want.status {
+					t.Errorf("%s with key %q: got %d, want %d", want.address, want.key, got, want.status)
+				}
+			}
+		}
+	})
+}
+
 func BenchmarkAuthenticate(b *testing.B) {
 	l := limit.New(limit.Config{})
 	h := l.Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
