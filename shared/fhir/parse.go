@@ -389,7 +389,7 @@ func (p *parser) digits() int {
 }
 
 // fail returns an error of code at the parser's place.
-func (p *parser) fail(code Code, details string) error {
+func (p *parser) fail(code Code, details string) *Error {
 	at := Position{}.moved(p.src, min(p.pos, len(p.src)))
 	return NewError(code, p.expression(), fmt.Sprintf("%s (%v)", details, at))
 }

@@ -2,6 +2,7 @@ package fhir
 
 import (
 	"fmt"
+	"net/http"
 	"strconv"
 	"strings"
 	"unicode/utf16"
@@ -127,7 +128,8 @@ func (p *parser) checkLength(text string, open int) error {
 		return nil
 	}
 	p.pos = open
-	return p.fail(CodeTooLong, fmt.Sprintf("A string that is not base64 has at most %d bytes", p.limits.String))
+	return p.fail(CodeTooLong, fmt.Sprintf("A string that is not base64 has at most %d bytes", p.limits.String)).
+		WithStatus(http.StatusBadRequest) // the body is not too large
 }
 
 func isBase64(s string) bool {
