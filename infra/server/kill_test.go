@@ -175,7 +175,15 @@ func TestKillLosesWithoutFlush(t *testing.T) {
 	killPostgres(t, dir) // the next one obeys
 	c.await(t, "/health/ready")
 	for range 10 {
-		l := underLoad(t, c.client, times(1), func(int) { killPostgres(t, dir) })
+		var writer int
+		if err := connect(t, dir, "postgres", ``).QueryRow(t.Context(), `select pid from pg_stat_activity where backend_type = 'walwriter'`).Scan(&writer); err != nil {
+			t.Fatal(err)
+		}
+		sendSignal(t, syscall.SIGSTOP, []int{writer}) // each commit wakes it
+		l := underLoad(t, c.client, times(1), func(int) {
+			sendSignal(t, syscall.SIGKILL, []int{writer}) // stopped it would keep the next one from starting
+			killPostgres(t, dir)
+		})
 		c.await(t, "/health/ready")
 		queue, waiting := connect(t, dir, "queue", `set statement_timeout = '1min'`), -1
 		for deadline := time.Now().Add(time.Minute); waiting != 0; time.Sleep(20 * time.Millisecond) {
