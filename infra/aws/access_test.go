@@ -20,13 +20,14 @@ import (
 // theirs are actions granted that no call of the code needs, but the service on its behalf: for keys of queue, bucket and
 // secret, the event source mapping, the log, and an honest answer for an object that is not there.
 var theirs = map[string][]string{
-	"ingest":    {"kms:Decrypt", "kms:GenerateDataKey", "logs:CreateLogStream", "logs:PutLogEvents"},
-	"processor": {"kms:Decrypt", "kms:GenerateDataKey", "logs:CreateLogStream", "logs:PutLogEvents", "s3:ListBucket", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"},
-	"query":     {"kms:Decrypt", "logs:CreateLogStream", "logs:PutLogEvents"},
-	"archiver":  {"kms:Decrypt", "kms:GenerateDataKey", "logs:CreateLogStream", "logs:PutLogEvents", "s3:ListBucket"},
-	"sealer":    {"kms:Decrypt", "logs:CreateLogStream", "logs:PutLogEvents"},
-	"trust":     {"kms:Decrypt", "logs:CreateLogStream", "logs:PutLogEvents"},
-	"quota":     {"kms:Decrypt", "logs:CreateLogStream", "logs:PutLogEvents"},
+	"ingest":     {"kms:Decrypt", "kms:GenerateDataKey", "logs:CreateLogStream", "logs:PutLogEvents"},
+	"processor":  {"kms:Decrypt", "kms:GenerateDataKey", "logs:CreateLogStream", "logs:PutLogEvents", "s3:ListBucket", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"},
+	"query":      {"kms:Decrypt", "logs:CreateLogStream", "logs:PutLogEvents"},
+	"archiver":   {"kms:Decrypt", "kms:GenerateDataKey", "logs:CreateLogStream", "logs:PutLogEvents", "s3:ListBucket"},
+	"sealer":     {"kms:Decrypt", "logs:CreateLogStream", "logs:PutLogEvents"},
+	"reconciler": {"kms:Decrypt", "logs:CreateLogStream", "logs:PutLogEvents"},
+	"trust":      {"kms:Decrypt", "logs:CreateLogStream", "logs:PutLogEvents"},
+	"quota":      {"kms:Decrypt", "logs:CreateLogStream", "logs:PutLogEvents"},
 }
 
 // operators are calls of the packages that functions are made of which referralctl alone makes, and no function may.
@@ -42,6 +43,7 @@ func TestFunctionsCallWhatTheirRolesGrant(t *testing.T) {
 	s.travel(t)
 	s.run(t, "ArchiverFunction")
 	s.run(t, "SealerFunction")
+	s.run(t, "ReconcilerFunction")
 	s.run(t, "QuotaFunction")
 	all := map[string]bool{}
 	for resource, folder := range allFunctions() {
@@ -139,8 +141,8 @@ func written(t testing.TB) map[string]bool {
 	t.Helper()
 	operations := map[string]bool{}
 	for _, text := range code(t) {
-		for _, m := range regexp.MustCompile(`&(sqs|s3|secretsmanager)\.(\w+)Input\{`).FindAllStringSubmatch(text, -1) {
-			operations[m[1]+":"+m[2]] = true
+		for _, m := range regexp.MustCompile(`&(sqs|s3|secretsmanager|cloudwatchlogs)\.(\w+)Input\{`).FindAllStringSubmatch(text, -1) {
+			operations[strings.TrimPrefix(m[1], "cloudwatch")+":"+m[2]] = true // what IAM calls it
 		}
 	}
 	return operations

@@ -66,7 +66,7 @@ type stack struct {
 func newStack(t testing.TB) *stack {
 	t.Helper()
 	s := &stack{calls: map[string]map[string]bool{}, built: t.TempDir(), refs: map[string]string{
-		"DomainName": domain, "KeysSecret": "keys", "DatabaseSecret": "database", "AuditSecret": "audit", "UsagePlan": "plan1", "AWS::StackName": "referrals-dev",
+		"DomainName": domain, "KeysSecret": "keys", "DatabaseSecret": "database", "AuditSecret": "audit", "UsagePlan": "plan1", "IngestLog": "ingest", "AWS::StackName": "referrals-dev",
 		"ClaimBucket": "claims", "ArchiveBucket": "archive", "ConfigurationBucket": "configuration",
 		"NashIssuers": "s3://configuration/nash-ca.pem", "RevocationLists": "s3://configuration/crl/nash.crl",
 	}}
@@ -109,6 +109,10 @@ func (s *stack) startServices(t testing.TB) {
 			}
 			w.Header().Set("Content-Type", "application/x-amz-json-1.1")
 			_ = json.NewEncoder(w).Encode(map[string]string{"Name": in.SecretId, "SecretString": s.secrets[in.SecretId]})
+		}),
+		"CLOUDWATCH_LOGS": http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "application/x-amz-json-1.1")
+			_, _ = w.Write([]byte(`{"events":[]}`))
 		}),
 		"API_GATEWAY": http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			_, _ = w.Write([]byte(`{"values":{"key1":[[1,99]]}}`))

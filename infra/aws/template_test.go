@@ -114,7 +114,8 @@ func list(v any) []any {
 var (
 	functions = map[string]string{"IngestFunction": "ingest", "ProcessorFunction": "processor", "QueryFunction": "query"}
 	scheduled = map[string]string{
-		"ArchiverFunction": "infra/aws/archiver", "SealerFunction": "infra/aws/sealer", "TrustFunction": "infra/aws/trust", "QuotaFunction": "infra/aws/quota",
+		"ArchiverFunction": "infra/aws/archiver", "SealerFunction": "infra/aws/sealer", "ReconcilerFunction": "infra/aws/reconciler",
+		"TrustFunction": "infra/aws/trust", "QuotaFunction": "infra/aws/quota",
 	}
 )
 

@@ -4,9 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
+	"github.com/ausbizconsulting/referral-fhir-server/infra/referralctl/ledger"
+	"github.com/ausbizconsulting/referral-fhir-server/shared/postgres"
 	"github.com/ausbizconsulting/referral-fhir-server/shared/referral"
 )
 
@@ -33,12 +36,6 @@ func (*reconcileCommand) Help() string {
 		"functions have them. A body is kept before its message is sent: with --objects, one whose sender was told of a failure is missing, too."
 }
 
-// submissionName names a submission: the organisation that sent it and its digest.
-type submissionName struct {
-	org    string
-	digest referral.Digest
-}
-
 // accepted is a submission of the ledger.
 type accepted struct {
 	ID         string    `json:"id"`
@@ -51,7 +48,7 @@ type accepted struct {
 	digest      referral.Digest
 }
 
-func (a *accepted) name() submissionName { return submissionName{a.Org, a.digest} }
+func (a *accepted) name() ledger.Name { return ledger.Name{Org: a.Org, Digest: a.digest} }
 
 // reconciled is what became of what was accepted.
 type reconciled struct {
@@ -92,12 +89,12 @@ func (c *reconcileCommand) Run(ctx context.Context, s *streams) error {
 		return err
 	}
 	b := newBar(s, len(all))
-	for i, a := range all {
-		if err := r.add(ctx, states, a, c.Grace); err != nil {
+	for some := range slices.Chunk(all, 1000) {
+		if err := r.add(ctx, states.store, some, c.Grace); err != nil {
 			b.clear()
 			return err
 		}
-		b.draw(i+1, fmt.Sprintf("%d missing", len(r.Missing)), i+1 == len(all))
+		b.draw(r.Accepted, fmt.Sprintf("%d missing", len(r.Missing)), r.Accepted == len(all))
 	}
 	b.clear()
 	if err := r.locate(ctx, found); err != nil {
@@ -118,21 +115,20 @@ func (c *reconcileCommand) Run(ctx context.Context, s *streams) error {
 
 // ledger returns what was accepted, each submission once.
 func (c *reconcileCommand) ledger(ctx context.Context, s *streams, r *reconciled, found *holders) (all []*accepted, err error) {
-	known := map[submissionName]*accepted{}
+	known := map[ledger.Name]*accepted{}
 	take := func(a accepted) {
 		if known[a.name()] == nil {
 			known[a.name()] = &a
 			all = append(all, &a)
 		}
 	}
-	err = c.read(s.in, func(a accepted) {
-		claimed, err := found.keys.Verify(a.Org, a.ID)
+	err = c.read(s.in, func(e ledger.Entry) {
+		claimed, err := found.keys.Verify(e.Org, e.ID)
 		if err != nil {
 			r.Foreign++
 			return
 		}
-		a.AcceptedAt, a.digest = claimed.AcceptedAt, claimed.Digest
-		take(a)
+		take(accepted{ID: e.ID, Org: e.Org, RequestID: e.RequestID, AcceptedAt: claimed.AcceptedAt, digest: claimed.Digest})
 	})
 	if err != nil {
 		return nil, err
@@ -144,26 +140,33 @@ func (c *reconcileCommand) ledger(ctx context.Context, s *streams, r *reconciled
 	})
 }
 
-// add looks up what became of a submission.
-func (r *reconciled) add(ctx context.Context, states *submissions, a *accepted, grace time.Duration) error {
-	r.Accepted++
-	state, err := states.state(ctx, a.Org, a.digest)
-	switch {
-	case err != nil:
+// add looks up what became of submissions.
+func (r *reconciled) add(ctx context.Context, store *postgres.DB, all []*accepted, grace time.Duration) error {
+	names := make([]ledger.Name, len(all))
+	for i, a := range all {
+		names[i] = a.name()
+	}
+	states, err := ledger.States(ctx, store, names)
+	if err != nil {
 		return err
-	case state == "" && time.Since(a.AcceptedAt) < grace:
-		r.Waiting++
-	case state == "":
-		r.Missing = append(r.Missing, a)
-	case state == referral.Completed:
-		r.Completed++
-	case state == referral.Rejected:
-		r.Rejected++
-	case state == referral.Cancelled:
-		r.Cancelled++
-	default:
-		r.Quarantined++
-		r.quarantined = append(r.quarantined, a)
+	}
+	for _, a := range all {
+		r.Accepted++
+		switch state := states[a.name()]; {
+		case state == "" && time.Since(a.AcceptedAt) < grace:
+			r.Waiting++
+		case state == "":
+			r.Missing = append(r.Missing, a)
+		case state == referral.Completed:
+			r.Completed++
+		case state == referral.Rejected:
+			r.Rejected++
+		case state == referral.Cancelled:
+			r.Cancelled++
+		default:
+			r.Quarantined++
+			r.quarantined = append(r.quarantined, a)
+		}
 	}
 	return nil
 }

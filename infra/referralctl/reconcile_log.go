@@ -2,17 +2,16 @@ package main
 
 import (
 	"bufio"
-	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
-	"strings"
+
+	"github.com/ausbizconsulting/referral-fhir-server/infra/referralctl/ledger"
 )
 
 // read calls take with each accepted request of the logs.
-func (c *reconcileCommand) read(stdin io.Reader, take func(accepted)) error {
+func (c *reconcileCommand) read(stdin io.Reader, take func(ledger.Entry)) error {
 	files := c.Files
 	if len(files) == 0 && !c.Objects {
 		files = []string{"-"}
@@ -39,23 +38,12 @@ func (c *reconcileCommand) read(stdin io.Reader, take func(accepted)) error {
 // maxLine is how long a line of a log may be.
 const maxLine = 1 << 20
 
-func readLog(r io.Reader, take func(accepted)) error {
+func readLog(r io.Reader, take func(ledger.Entry)) error {
 	lines := bufio.NewScanner(r)
 	lines.Buffer(nil, maxLine)
 	for lines.Scan() {
-		start := bytes.IndexByte(lines.Bytes(), '{')
-		if start < 0 {
-			continue
-		}
-		var line struct {
-			Msg, Route, Org, Submission, RequestID string
-			Status                                 int
-		}
-		isWrite := func() bool {
-			return !strings.HasPrefix(line.Route, "GET ") && !strings.Contains(line.Route, "/_status/")
-		}
-		if json.Unmarshal(lines.Bytes()[start:], &line) == nil && line.Msg == "request" && line.Status/100 == 2 && line.Submission != "" && isWrite() {
-			take(accepted{ID: line.Submission, Org: line.Org, RequestID: line.RequestID})
+		if e, ok := ledger.Parse(lines.Bytes()); ok {
+			take(e)
 		}
 	}
 	return lines.Err()

@@ -8,6 +8,7 @@ import (
 	"strconv"
 
 	"github.com/ausbizconsulting/referral-fhir-server/infra/referralctl/dlq"
+	"github.com/ausbizconsulting/referral-fhir-server/infra/referralctl/ledger"
 	"github.com/ausbizconsulting/referral-fhir-server/shared/blob"
 	"github.com/ausbizconsulting/referral-fhir-server/shared/queue"
 	"github.com/ausbizconsulting/referral-fhir-server/shared/referral"
@@ -26,13 +27,13 @@ type holders struct {
 	queues   *queues    // nil: no queue is named
 	dead     *dlq.Queue // nil likewise
 	objects  dlq.Archive
-	archived map[submissionName][]string // keys of letters
-	claimed  map[submissionName]string   // key of the body
+	archived map[ledger.Name][]string // keys of letters
+	claimed  map[ledger.Name]string   // key of the body
 }
 
 // openHolders opens those places that are named.
 func (c *reconcileCommand) openHolders(ctx context.Context, keys *referral.Keys) (*holders, error) {
-	h := &holders{keys: keys, archived: map[submissionName][]string{}, claimed: map[submissionName]string{}}
+	h := &holders{keys: keys, archived: map[ledger.Name][]string{}, claimed: map[ledger.Name]string{}}
 	if c.Repair || c.QueueURL != "" {
 		_, dead, err := c.deadLetters(ctx)
 		if err != nil {
@@ -81,17 +82,17 @@ func (h *holders) list(ctx context.Context, take func(accepted)) error {
 }
 
 // proves tells whether l is the message that ingest sent for a submission.
-func (h *holders) proves(l *dlq.Letter, name submissionName) bool {
-	if l.Message == nil || l.Org() != name.org || h.keys.Digest(l.Message.Request) != name.digest {
+func (h *holders) proves(l *dlq.Letter, name ledger.Name) bool {
+	if l.Message == nil || l.Org() != name.Org || h.keys.Digest(l.Message.Request) != name.Digest {
 		return false
 	}
 	claimed, err := h.keys.Verify(l.Org(), l.ID())
-	return err == nil && claimed.Digest == name.digest
+	return err == nil && claimed.Digest == name.Digest
 }
 
 // letter returns the message of a submission from object storage, or nil where that does not hold it, and where it was.
 // Where it is to be sent, the body that it claims is put back first.
-func (h *holders) letter(ctx context.Context, name submissionName, send bool) (l *dlq.Letter, held string, err error) {
+func (h *holders) letter(ctx context.Context, name ledger.Name, send bool) (l *dlq.Letter, held string, err error) {
 	for _, key := range h.archived[name] {
 		l, err := h.objects.Read(ctx, key)
 		if err != nil {
@@ -115,7 +116,7 @@ func (h *holders) letter(ctx context.Context, name submissionName, send bool) (l
 	if err != nil {
 		return nil, "", err
 	}
-	if l := dlq.NewLetter(queue.Claimed(object), name.org); h.proves(l, name) {
+	if l := dlq.NewLetter(queue.Claimed(object), name.Org); h.proves(l, name) {
 		return l, heldClaimed, nil
 	}
 	return nil, "", nil
@@ -124,13 +125,13 @@ func (h *holders) letter(ctx context.Context, name submissionName, send bool) (l
 // locate finds out where what is missing is held. What is quarantined, and no longer in the dead-letter queue, is missing.
 func (r *reconciled) locate(ctx context.Context, h *holders) error {
 	if h.dead != nil && len(r.Missing)+len(r.quarantined) > 0 {
-		dead := map[submissionName]bool{}
+		dead := map[ledger.Name]bool{}
 		_, err := h.dead.Scan(ctx, dlq.Filter{}, 0, func(_ context.Context, letters []*dlq.Letter) error {
 			for _, l := range letters {
 				if l.Message == nil {
 					continue
 				}
-				if name := (submissionName{l.Org(), h.keys.Digest(l.Message.Request)}); h.proves(l, name) {
+				if name := (ledger.Name{Org: l.Org(), Digest: h.keys.Digest(l.Message.Request)}); h.proves(l, name) {
 					dead[name] = true
 				}
 			}

@@ -72,6 +72,8 @@ cross join lateral (
 select` + submissionColumns + `
 from submission s` + readableSQL + `
 where s.d = $2 and ` + maySee
+
+	statesSQL = `select d, state from submission where org = $1 and d = any($2)`
 )
 
 // scan reads submissionColumns, and more behind them, from the current row.
@@ -93,6 +95,29 @@ func (s *Submission) scan(rows pgx.Rows, more ...any) error {
 // for one that has no row yet. Errors are those of the package.
 func (db *DB) Submission(ctx context.Context, org string, d referral.Digest) (s Submission, found bool, err error) {
 	return db.submission(ctx, submissionSQL, org, d)
+}
+
+// States returns the states of those submissions with one of the digests that org sent and that have a row. Errors are
+// those of the package.
+func (db *DB) States(ctx context.Context, org string, digests []referral.Digest) (map[referral.Digest]referral.State, error) {
+	wanted := make([][]byte, len(digests))
+	for i := range digests {
+		wanted[i] = digests[i][:]
+	}
+	states := map[referral.Digest]referral.State{}
+	err := db.as(ctx, org, statesSQL, []any{org, wanted}, func(rows pgx.Rows) error {
+		var digest []byte
+		var state referral.State
+		_, err := pgx.ForEachRow(rows, []any{&digest, &state}, func() error {
+			states[referral.Digest(digest)] = state
+			return nil
+		})
+		return err
+	})
+	if err != nil {
+		return nil, reduce("submission states", err)
+	}
+	return states, nil
 }
 
 func (db *DB) submission(ctx context.Context, query, org string, d referral.Digest) (s Submission, found bool, err error) {

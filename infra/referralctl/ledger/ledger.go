@@ -1,0 +1,67 @@
+// Package ledger holds what ingest accepted, by the lines of its log, against what the store knows of it.
+//
+// It promises that a line is taken for an accepted submission only if ingest wrote it about a request that it put on the
+// queue for good; whether the id is one that ingest has made is for the keys to tell.
+package ledger
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"slices"
+	"strings"
+
+	"github.com/ausbizconsulting/referral-fhir-server/shared/postgres"
+	"github.com/ausbizconsulting/referral-fhir-server/shared/referral"
+)
+
+// Name names a submission: the organisation that sent it and its digest.
+type Name struct {
+	Org    string
+	Digest referral.Digest
+}
+
+// Entry is a submission that a line says was accepted.
+type Entry struct{ ID, Org, RequestID string }
+
+// Parse returns the entry of a line of ingest's log, or of the server's; it is false for a line that has none. Text before
+// the line's JSON, as CloudWatch exports it, is no matter.
+func Parse(line []byte) (Entry, bool) {
+	start := bytes.IndexByte(line, '{')
+	if start < 0 {
+		return Entry{}, false
+	}
+	var l struct {
+		Msg, Route, Org, Submission, RequestID string
+		Status                                 int
+	}
+	if json.Unmarshal(line[start:], &l) != nil || l.Msg != "request" || l.Status/100 != 2 || l.Submission == "" {
+		return Entry{}, false
+	}
+	if strings.HasPrefix(l.Route, "GET ") || strings.Contains(l.Route, "/_status/") { // it asks how one stands
+		return Entry{}, false
+	}
+	return Entry{ID: l.Submission, Org: l.Org, RequestID: l.RequestID}, true
+}
+
+// States returns the states of those submissions that the store knows; it asks once for each organisation. Errors are those
+// of package postgres.
+func States(ctx context.Context, store *postgres.DB, names []Name) (map[Name]referral.State, error) {
+	byOrg := map[string][]referral.Digest{}
+	for _, n := range names {
+		byOrg[n.Org] = append(byOrg[n.Org], n.Digest)
+	}
+	known := map[Name]referral.State{}
+	for org, digests := range byOrg {
+		for some := range slices.Chunk(digests, 1000) {
+			states, err := store.States(ctx, org, some)
+			if err != nil {
+				return nil, err
+			}
+			for d, state := range states {
+				known[Name{org, d}] = state
+			}
+		}
+	}
+	return known, nil
+}
