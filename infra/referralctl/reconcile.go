@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/ausbizconsulting/referral-fhir-server/infra/referralctl/dlq"
 	"github.com/ausbizconsulting/referral-fhir-server/infra/referralctl/ledger"
 	"github.com/ausbizconsulting/referral-fhir-server/shared/postgres"
 	"github.com/ausbizconsulting/referral-fhir-server/shared/referral"
@@ -49,6 +50,11 @@ type accepted struct {
 }
 
 func (a *accepted) name() ledger.Name { return ledger.Name{Org: a.Org, Digest: a.digest} }
+
+// describe takes from the message what a claimed body's key does not tell.
+func (a *accepted) describe(l *dlq.Letter) {
+	a.ID, a.RequestID, a.AcceptedAt = l.ID(), l.Message.RequestID, l.Since()
+}
 
 // reconciled is what became of what was accepted.
 type reconciled struct {

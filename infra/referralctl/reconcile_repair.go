@@ -95,6 +95,9 @@ func (h *holders) proves(l *dlq.Letter, name ledger.Name) bool {
 func (h *holders) letter(ctx context.Context, name ledger.Name, send bool) (l *dlq.Letter, held string, err error) {
 	for _, key := range h.archived[name] {
 		l, err := h.objects.Read(ctx, key)
+		if errors.Is(err, dlq.ErrDamaged) {
+			continue // the submission stays missing, and is told of
+		}
 		if err != nil {
 			return nil, "", err
 		}
@@ -125,14 +128,14 @@ func (h *holders) letter(ctx context.Context, name ledger.Name, send bool) (l *d
 // locate finds out where what is missing is held. What is quarantined, and no longer in the dead-letter queue, is missing.
 func (r *reconciled) locate(ctx context.Context, h *holders) error {
 	if h.dead != nil && len(r.Missing)+len(r.quarantined) > 0 {
-		dead := map[ledger.Name]bool{}
+		dead := map[ledger.Name]*dlq.Letter{}
 		_, err := h.dead.Scan(ctx, dlq.Filter{}, 0, func(_ context.Context, letters []*dlq.Letter) error {
 			for _, l := range letters {
 				if l.Message == nil {
 					continue
 				}
 				if name := (ledger.Name{Org: l.Org(), Digest: h.keys.Digest(l.Message.Request)}); h.proves(l, name) {
-					dead[name] = true
+					dead[name] = l
 				}
 			}
 			return nil
@@ -141,8 +144,9 @@ func (r *reconciled) locate(ctx context.Context, h *holders) error {
 			return err
 		}
 		for _, a := range r.Missing {
-			if dead[a.name()] {
+			if l := dead[a.name()]; l != nil {
 				a.Held = heldDead
+				a.describe(l)
 			}
 		}
 		depth, err := h.queues.waiting(ctx, h.dead)
@@ -150,7 +154,7 @@ func (r *reconciled) locate(ctx context.Context, h *holders) error {
 			return err
 		}
 		for _, a := range r.quarantined {
-			if !dead[a.name()] && depth.InFlight == 0 {
+			if dead[a.name()] == nil && depth.InFlight == 0 {
 				a.Quarantined = true
 				r.Quarantined--
 				r.Missing = append(r.Missing, a)
@@ -166,7 +170,7 @@ func (r *reconciled) locate(ctx context.Context, h *holders) error {
 			return fmt.Errorf("look for %s: %w", a.ID, err)
 		}
 		if a.Held = held; l != nil {
-			a.ID, a.RequestID, a.AcceptedAt = l.ID(), l.Message.RequestID, l.Since()
+			a.describe(l)
 		}
 	}
 	all := len(r.Missing)

@@ -190,6 +190,16 @@ func TestReconcileRepairNeedsTheAudit(t *testing.T) {
 	}
 }
 
+// TestReconcileObjectsInDeadLetters: a body alone does not tell the id of its submission, whose letter does.
+func TestReconcileObjectsInDeadLetters(t *testing.T) {
+	p := newSorter(t)
+	m := p.accepted("large")
+	p.claim(t, m, time.Hour)
+	p.deliver(t, p.dead, m)
+	referralctl(t, "", "--json", "reconcile", "--objects").want(t, exitFailed, `"missing":[{"id":"`+m.ID+`"`, "")
+	referralctl(t, "", "reconcile", "--objects").want(t, exitFailed, "1 missing.\n1 in the dead-letter queue (deadLetters)", "")
+}
+
 // TestDLQRestore puts back what has not settled, and nothing twice.
 func TestDLQRestore(t *testing.T) {
 	p := newSorter(t)

@@ -66,7 +66,7 @@ func (c *sweepCommand) Run(ctx context.Context, s *streams) error {
 		return err
 	}
 	defer states.store.Close()
-	b, err := c.broom(ctx, q, states)
+	b, err := c.broom(ctx, q, states, store)
 	if err != nil {
 		return err
 	}
@@ -105,13 +105,14 @@ func (c *sweepCommand) Run(ctx context.Context, s *streams) error {
 // broom knows what may be removed.
 type broom struct {
 	states  *submissions
+	store   blob.Store
 	before  time.Time       // what was kept later may be claimed by a message
 	claimed map[string]bool // by dead letters
 	waiting bool            // whether there are messages in the queue
 }
 
-func (c *sweepCommand) broom(ctx context.Context, q *dlq.Queue, states *submissions) (*broom, error) {
-	b := &broom{states: states, claimed: map[string]bool{}}
+func (c *sweepCommand) broom(ctx context.Context, q *dlq.Queue, states *submissions, store blob.Store) (*broom, error) {
+	b := &broom{states: states, store: store, claimed: map[string]bool{}}
 	var longest time.Duration
 	for _, url := range []string{c.QueueURL, q.URL} {
 		retention, err := retentionOf(ctx, q.Client, url)
@@ -129,6 +130,9 @@ func (c *sweepCommand) broom(ctx context.Context, q *dlq.Queue, states *submissi
 	b.waiting = depth.Visible+depth.InFlight+depth.Delayed > 0
 	_, err = q.Scan(ctx, dlq.Filter{}, 0, func(_ context.Context, letters []*dlq.Letter) error {
 		for _, l := range letters {
+			if l.Newer {
+				return dlq.ErrNewer // it may claim a body
+			}
 			if l.Message != nil && l.Message.Claim != "" {
 				b.claimed[l.Message.Claim] = true
 			}
@@ -174,7 +178,14 @@ func (b *broom) look(ctx context.Context, o blob.Object, done *swept) (remove bo
 			return false, err
 		}
 	}
+	renewed, err := b.renewed(ctx, o.Key)
+	if err != nil {
+		return false, err
+	}
 	switch {
+	case renewed:
+		done.Young++
+		return false, nil
 	case b.claimed[o.Key] || state == referral.Quarantined || state == "" && b.waiting:
 		done.Needed++
 		return false, nil
@@ -184,6 +195,16 @@ func (b *broom) look(ctx context.Context, o blob.Object, done *swept) (remove bo
 		done.Settled++
 	}
 	return true, nil
+}
+
+// renewed tells whether a body has been kept again since it was listed: its sender has sent the request again, and a message
+// may claim it by now.
+func (b *broom) renewed(ctx context.Context, key string) (renewed bool, err error) {
+	err = b.store.List(ctx, key, func(o blob.Object) error {
+		renewed = renewed || o.Key == key && o.Modified.After(b.before)
+		return nil
+	})
+	return renewed, err
 }
 
 func (d *swept) print(s *streams) error {

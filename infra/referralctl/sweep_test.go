@@ -1,17 +1,22 @@
 package main
 
 import (
+	"maps"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/google/go-cmp/cmp"
 	"github.com/johannesboyne/gofakes3"
 	"github.com/johannesboyne/gofakes3/backend/s3mem"
@@ -26,6 +31,34 @@ type clocked struct{ now time.Time }
 func (c *clocked) Now() time.Time                  { return c.now }
 func (c *clocked) Since(t time.Time) time.Duration { return c.now.Sub(t) }
 
+// newBucket makes the bucket of claimed bodies, and sets what names it; each of its answers is followed by a call of then,
+// unless that is nil.
+func newBucket(t *testing.T, clock *clocked, then func(*http.Request)) *blob.S3 {
+	t.Helper()
+	handler := gofakes3.New(s3mem.New(s3mem.WithTimeSource(clock)), gofakes3.WithTimeSource(clock), gofakes3.WithTimeSkewLimit(0)).Server()
+	fake := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		answer := httptest.NewRecorder()
+		handler.ServeHTTP(answer, r)
+		if then != nil {
+			then(r)
+		}
+		maps.Copy(w.Header(), answer.Header())
+		w.WriteHeader(answer.Code)
+		_, _ = w.Write(answer.Body.Bytes())
+	}))
+	t.Cleanup(fake.Close)
+	client := s3.New(s3.Options{
+		Region: "ap-southeast-2", BaseEndpoint: aws.String(fake.URL), UsePathStyle: true,
+		Credentials: credentials.NewStaticCredentialsProvider("local", "local", ""),
+	})
+	if _, err := client.CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: aws.String("claims")}); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("AWS_ENDPOINT_URL_S3", fake.URL)
+	t.Setenv("REFERRAL_BLOB_BUCKET", "claims")
+	return blob.OpenS3(client, "claims")
+}
+
 // TestSweep removes claimed bodies that nothing claims any more, of files and of S3 alike.
 func TestSweep(t *testing.T) {
 	const day = 24 * time.Hour // localsqs keeps messages for four days unless it is told otherwise
@@ -35,18 +68,7 @@ func TestSweep(t *testing.T) {
 			clock := &clocked{}
 			var bucket *blob.S3
 			if kind == "S3" {
-				fake := httptest.NewServer(gofakes3.New(s3mem.New(s3mem.WithTimeSource(clock)), gofakes3.WithTimeSource(clock), gofakes3.WithTimeSkewLimit(0)).Server())
-				t.Cleanup(fake.Close)
-				client := s3.New(s3.Options{
-					Region: "ap-southeast-2", BaseEndpoint: aws.String(fake.URL), UsePathStyle: true,
-					Credentials: credentials.NewStaticCredentialsProvider("local", "local", ""),
-				})
-				if _, err := client.CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: aws.String("claims")}); err != nil {
-					t.Fatal(err)
-				}
-				bucket = blob.OpenS3(client, "claims")
-				t.Setenv("AWS_ENDPOINT_URL_S3", fake.URL)
-				t.Setenv("REFERRAL_BLOB_BUCKET", "claims")
+				bucket = newBucket(t, clock, nil)
 			}
 			keep := func(name string, age time.Duration, state referral.State) string {
 				m := p.accepted(name)
@@ -146,4 +168,61 @@ func TestSweepNeedsAllLetters(t *testing.T) {
 	referralctl(t, "", "sweep").want(t, exitFailed, "", "others have received 1 dead letters")
 	t.Setenv("REFERRAL_BLOB_DIR", "")
 	referralctl(t, "", "sweep").want(t, exitUsage, "", "REFERRAL_BLOB_BUCKET or REFERRAL_BLOB_DIR")
+}
+
+// TestSweepLeavesWhatIsSentAgain: the first POST was answered 503 after its body had been kept, and is sent again, 20 days
+// later, between the listing and the removal.
+func TestSweepLeavesWhatIsSentAgain(t *testing.T) {
+	p := newSorter(t)
+	clock := &clocked{now: time.Now().Add(-20 * 24 * time.Hour)}
+	var again sync.Once
+	var sendAgain func()
+	bucket := newBucket(t, clock, func(r *http.Request) {
+		if r.Method == http.MethodGet && r.URL.Query().Has("list-type") {
+			again.Do(sendAgain)
+		}
+	})
+	m := p.accepted("again")
+	key, object := m.CheckIn()
+	if err := bucket.Put(t.Context(), key, object); err != nil {
+		t.Fatal(err)
+	}
+	sendAgain = func() {
+		clock.now = time.Now()
+		if err := bucket.Put(t.Context(), key, object); err != nil {
+			t.Error(err)
+		}
+		p.deliver(t, p.to, m)
+	}
+	referralctl(t, "", "sweep", "--yes", "--reason", "INC-3").want(t, 0, "0 claimed bodies were removed", "")
+	if _, err := bucket.Get(t.Context(), key); err != nil {
+		t.Errorf("a message waits, and its body is gone: %v", err)
+	}
+}
+
+// TestLettersOfANewerVersion: what this version cannot read may claim a body and is somebody's submission.
+func TestLettersOfANewerVersion(t *testing.T) {
+	p := newSorter(t)
+	old, m := p.accepted("old"), p.accepted("newer")
+	p.deliver(t, p.dead, old)
+	key := p.claim(t, m, 6*24*time.Hour)
+	text, err := m.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	text = regexp.MustCompile(`"v":\d+`).ReplaceAllString(text, `"v":99`)
+	if _, err := p.client.SendMessage(t.Context(), &sqs.SendMessageInput{QueueUrl: &p.dead, MessageBody: &text}); err != nil {
+		t.Fatal(err)
+	}
+	const newer = "of a newer version"
+	t.Setenv("REFERRAL_ARCHIVE_DIR", t.TempDir())
+	referralctl(t, "", "dlq", "archive").want(t, exitFailed, "", "1 dead letters were archived before this, and the same command goes on: there are dead letters "+newer)
+	referralctl(t, "", "dlq", "discard", "--max", "2", "--yes", "--reason", "INC-3").want(t, exitFailed, "", newer)
+	referralctl(t, "", "sweep", "--yes", "--reason", "INC-3").want(t, exitFailed, "", newer)
+	if _, err := os.Stat(filepath.Join(p.blobs, key)); err != nil {
+		t.Errorf("its body: %v", err)
+	}
+	if left, states := p.count(t, p.dead), p.rows(t, `select state from submission`); left != "2" || len(states) > 0 {
+		t.Errorf("got %s letters and submissions %v, want both letters and none that has ended", left, states)
+	}
 }

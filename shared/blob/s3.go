@@ -10,7 +10,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
-	"github.com/aws/smithy-go"
 )
 
 // S3 keeps objects in a bucket of Amazon S3. Safe for concurrent use.
@@ -22,14 +21,12 @@ type S3 struct {
 // OpenS3 returns the objects of bucket. Encryption is the bucket's default.
 func OpenS3(client *s3.Client, bucket string) *S3 { return &S3{client: client, bucket: bucket} }
 
-// Put writes the object under key unless there is one already (If-None-Match: *).
+// Put writes the object under key, also where there is one, whose age ends then: what is sent again must not expire or be
+// swept by the age of a first attempt.
 func (s *S3) Put(ctx context.Context, key string, content []byte) error {
 	_, err := s.client.PutObject(ctx, &s3.PutObjectInput{
-		Bucket: &s.bucket, Key: &key, Body: bytes.NewReader(content), ContentLength: aws.Int64(int64(len(content))), IfNoneMatch: aws.String("*"),
+		Bucket: &s.bucket, Key: &key, Body: bytes.NewReader(content), ContentLength: aws.Int64(int64(len(content))),
 	})
-	if api, ok := errors.AsType[smithy.APIError](err); ok && api.ErrorCode() == "PreconditionFailed" {
-		return nil // named by its hash: the same object
-	}
 	if err != nil {
 		return fmt.Errorf("put blob: %w", err)
 	}

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
@@ -54,18 +55,28 @@ type Archived struct {
 	LostClaim bool   `json:"lostClaim,omitempty"`
 }
 
-// Archive copies letters, and reads each copy back. They stay in the queue.
+// Archive copies letters, and reads each copy back. They stay in the queue. It returns ErrNewer when it has passed some
+// over, and archived the others.
 func (q *Queue) Archive(ctx context.Context, f Filter, limit int, to Archive, kept func(Archived)) error {
+	newer := false
 	_, err := q.scan(ctx, f, limit, 1, func(ctx context.Context, _ *scan, letters []*Letter) error {
-		return to.keep(ctx, letters, kept)
+		known := slices.DeleteFunc(slices.Clone(letters), func(l *Letter) bool { return l.Newer })
+		newer = newer || len(known) < len(letters)
+		return to.keep(ctx, known, kept)
 	})
+	if err == nil && newer {
+		err = ErrNewer
+	}
 	return err
 }
 
 // Discard archives letters, has end settle what they are of, and then deletes them. Kept is told of each that has been
-// archived and is to go.
+// archived and is to go. It stops with ErrNewer at a letter whose submission it could not end.
 func (q *Queue) Discard(ctx context.Context, f Filter, limit int, to Archive, end func(context.Context, *Letter) error, kept func(Archived)) error {
 	_, err := q.scan(ctx, f, limit, 1, func(ctx context.Context, s *scan, letters []*Letter) error {
+		if slices.ContainsFunc(letters, func(l *Letter) bool { return l.Newer }) {
+			return ErrNewer
+		}
 		if err := to.keep(ctx, letters, kept); err != nil {
 			return err
 		}
@@ -147,8 +158,12 @@ func (a Archive) keepClaim(ctx context.Context, claim string, archived *Archived
 	return a.put(ctx, archived.Claim, content)
 }
 
-// put writes an object and reads it back.
+// put writes an object and reads it back. One that is there already, which its key's hash names, is left as it is: under
+// object lock another version would stay as long as the first.
 func (a Archive) put(ctx context.Context, key string, content []byte) error {
+	if got, err := a.Store.Get(ctx, key); err == nil && bytes.Equal(got, content) {
+		return nil
+	}
 	if err := a.Store.Put(ctx, key, content); err != nil {
 		return err
 	}

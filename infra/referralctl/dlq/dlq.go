@@ -11,6 +11,7 @@ package dlq
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"sync"
@@ -44,6 +45,7 @@ const (
 // Letter is one dead letter.
 type Letter struct {
 	Message   *queue.Message // nil: no envelope that this version can read
+	Newer     bool           // because a newer version has made it
 	MessageID string         // SQS's, which changes with every move
 	Class     string         // of the failure, by the message attribute Class; empty: the queue itself moved it
 	Code      string         // what failed, by the message attribute Code
@@ -59,11 +61,15 @@ func newLetter(m types.Message) *Letter {
 		MessageID: aws.ToString(m.MessageId), SentAt: time.UnixMilli(sent).UTC(), Receives: receives - 1, received: m,
 		Class: aws.ToString(m.MessageAttributes["Class"].StringValue), Code: aws.ToString(m.MessageAttributes["Code"].StringValue),
 	}
-	if decoded, err := queue.Decode(aws.ToString(m.Body)); err == nil {
+	decoded, err := queue.Decode(aws.ToString(m.Body))
+	if l.Newer = errors.Is(err, queue.ErrVersion); err == nil {
 		l.Message = decoded
 	}
 	return l
 }
+
+// ErrNewer says that there are letters of a newer version, of which this one can tell neither the submission nor the body.
+var ErrNewer = errors.New("there are dead letters of a newer version, which this one cannot read: use that version's referralctl")
 
 // ID is the submission's, or where there is no envelope the message's.
 func (l *Letter) ID() string {

@@ -33,7 +33,10 @@ func (a Archive) List(ctx context.Context, each func(Kept) error) error {
 	})
 }
 
-// Read returns an archived letter.
+// ErrDamaged says that an object of the archive is no letter that this version can read.
+var ErrDamaged = errors.New("not a letter that this version has archived")
+
+// Read returns an archived letter, or ErrDamaged.
 func (a Archive) Read(ctx context.Context, key string) (*Letter, error) {
 	content, err := a.Store.Get(ctx, key)
 	if err != nil {
@@ -41,7 +44,7 @@ func (a Archive) Read(ctx context.Context, key string) (*Letter, error) {
 	}
 	var r record
 	if err := json.Unmarshal(content, &r); err != nil || r.Version != 1 {
-		return nil, fmt.Errorf("%s is not a letter that this version has archived", key)
+		return nil, fmt.Errorf("%s: %w", key, ErrDamaged)
 	}
 	system := map[string]string{string(types.MessageSystemAttributeNameSentTimestamp): fmt.Sprint(r.SentAt)}
 	for name, value := range map[types.MessageSystemAttributeName]string{
@@ -163,7 +166,7 @@ type Restored struct {
 
 // Restore sends archived letters to the dead-letter queue, each body once and none that is in the queue already: with
 // their body, attributes and message group. What others have received at the time is not seen, and may then be there
-// twice, which settles once.
+// twice, which settles once. What cannot be read is told by the error, and does not keep the others from being restored.
 func (q *Queue) Restore(ctx context.Context, r Restoring) (done Restored, err error) {
 	there := map[[32]byte]bool{}
 	if _, err := q.Scan(ctx, Filter{}, 0, func(_ context.Context, letters []*Letter) error {
@@ -176,6 +179,7 @@ func (q *Queue) Restore(ctx context.Context, r Restoring) (done Restored, err er
 	}
 	outbox := &Outbox{Queue: q, To: q.URL, Rate: r.Rate, Done: r.Done}
 	enough := errors.New("enough")
+	var damaged error
 	err = r.From.List(ctx, func(k Kept) error {
 		if r.Limit > 0 && done.Restored == r.Limit {
 			return enough
@@ -185,6 +189,10 @@ func (q *Queue) Restore(ctx context.Context, r Restoring) (done Restored, err er
 			return err
 		}
 		l, err := r.From.Read(ctx, k.Key)
+		if errors.Is(err, ErrDamaged) {
+			damaged = errors.Join(damaged, err)
+			return nil
+		}
 		if err != nil || !r.Filter.takes(l) {
 			return err
 		}
@@ -215,5 +223,5 @@ func (q *Queue) Restore(ctx context.Context, r Restoring) (done Restored, err er
 	if !r.Dry {
 		done.Restored = outbox.Sent()
 	}
-	return done, err
+	return done, errors.Join(err, damaged)
 }
