@@ -66,6 +66,19 @@ func (f *fixture) message(kind referral.KeyKind, key, body string) *queue.Messag
 	return m
 }
 
+// execute changes the store as its owner.
+func (f *fixture) execute(t testing.TB, sql string) {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), f.url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(context.WithoutCancel(t.Context()))
+	if _, err := conn.Exec(t.Context(), sql); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // value runs a query of one value as the store's owner, whom row-level security does not bind.
 func value[T any](t testing.TB, f *fixture, sql string, args ...any) T {
 	t.Helper()

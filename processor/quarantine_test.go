@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"testing"
 	"testing/synctest"
@@ -287,6 +288,42 @@ func TestCountingNeedsTheStore(t *testing.T) {
 			got := f.deliver(t, test.receives, encode(t, f.message(referral.KeyHeader, "k", referralBody(t, "cardiology-referral")))) == 0
 			if got != test.gone || len(dead.bodies) > 0 != test.gone {
 				t.Errorf("gone: %v, with %d dead letters; want %v", got, len(dead.bodies), test.gone)
+			}
+		})
+	}
+}
+
+// TestStoreThatAnOperatorHasToMend: a right that is missing puts off every message and takes none out of the queue; a
+// schema that is ahead of this release quarantines, which can be undone, and rejects nothing.
+func TestStoreThatAnOperatorHasToMend(t *testing.T) {
+	for name, test := range map[string]struct {
+		harm, mend string
+		letters    []string
+		state      string
+	}{
+		"a right":  {`revoke insert on resource from referral_processor`, `grant insert on resource to referral_processor`, nil, ""},
+		"another":  {`revoke insert on submission from referral_processor`, `grant insert on submission to referral_processor`, nil, ""},
+		"a column": {`alter table resource add column later text not null`, `alter table resource drop column later`, []string{"bug 23502 5"}, "quarantined"},
+		"a check": {`alter table resource add constraint later check (type <> 'Patient')`, `alter table resource drop constraint later`,
+			[]string{"bug 23514 5"}, "quarantined"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f, _, dead := newHospital(t)
+			m := f.message(referral.KeyHeader, "k", referralBody(t, "cardiology-referral"))
+			body := encode(t, m)
+			f.execute(t, test.harm)
+			for i := range 7 {
+				if f.deliver(t, i+1, body) == 0 {
+					break
+				}
+			}
+			if got := f.state(t, m); got != test.state || !slices.Equal(dead.reasons, test.letters) {
+				t.Errorf("got dead letters %q and state %q, want %q and %q", dead.reasons, got, test.letters, test.state)
+			}
+			f.execute(t, test.mend)
+			if failed := f.deliver(t, 1, body); failed != 0 || f.state(t, m) != "completed" {
+				t.Errorf("%d failed, state %s; want it completed once the store is right", failed, f.state(t, m))
 			}
 		})
 	}

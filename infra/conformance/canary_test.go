@@ -209,7 +209,7 @@ func (c canaryRun) refused(t *testing.T) {
 
 // failing has the store fail on what has canaries, in the words of those who write triggers, until it is a dead letter.
 func (c canaryRun) failing(t *testing.T) {
-	for i, code := range []string{"22P02", "23514", "42501"} {
+	for i, code := range []string{"22P02", "22021", "42501"} {
 		c.execute(t, `create or replace function poison() returns trigger language plpgsql as $$
 			begin raise exception using errcode = '`+code+`', message = 'invalid input: `+inMessage+`', detail = new.content, hint = new.content; end $$;
 			create or replace trigger poison before insert on resource for each row execute function poison()`)

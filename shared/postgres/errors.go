@@ -15,6 +15,7 @@ type Error struct {
 	Table      string
 	Column     string
 	Connecting bool // no session came about
+	Ungranted  bool // a right is missing that the migrations grant, which is no row's fault
 }
 
 func (e *Error) Error() string {
@@ -33,6 +34,8 @@ func (e *Error) Class() Class {
 	switch {
 	case e.Connecting:
 		return ClassUnavailable
+	case e.Ungranted:
+		return ClassResource
 	case class == ClassConflict && madeMeanwhile[e.Constraint]:
 		return ClassBusy
 	case class == ClassConflict && e.Constraint != keyConstraint:
@@ -73,6 +76,7 @@ func reduce(operation string, err error) error {
 		_, connecting := errors.AsType[*pgconn.ConnectError](err)
 		return fmt.Errorf("%s: %w", operation, &Error{
 			SQLState: pg.Code, Constraint: pg.ConstraintName, Table: pg.TableName, Column: pg.ColumnName, Connecting: connecting,
+			Ungranted: pg.Routine == "aclcheck_error", // row-level security has the same SQLSTATE from another one
 		})
 	}
 	if errors.Is(err, ErrCapacity) {
