@@ -294,10 +294,10 @@ func TestAwaitEndsWithItsContext(t *testing.T) {
 func TestAwaitTellsOfFaults(t *testing.T) {
 	t.Parallel()
 	url := pgtest.New(t)
-	execute(t, url, `revoke select on submission from referral_query`)
+	execute(t, url, `create policy broken on submission for select to referral_query using (1 / 0 = 1)`)
 	_, _, err := open(t, url, postgres.RoleQuery).Await(t.Context(), sender, awaited(t, 1).Digest)
-	if e, ok := errors.AsType[*postgres.Error](err); !ok || e.SQLState != "42501" {
-		t.Errorf("got %v, want SQLSTATE 42501", err)
+	if e, ok := errors.AsType[*postgres.Error](err); !ok || e.SQLState != "22012" {
+		t.Errorf("got %v, want SQLSTATE 22012, division by zero", err)
 	}
 }
 
