@@ -27,7 +27,8 @@ select $1, $2, case when $5 like '%history%' or $5 like '%read' then 'R' else 'E
 from unnest($7::text[], $8::text[]) u(patient, resources)`
 
 // Accessed keeps that org was shown what a says: one row for each patient, and one where nobody's data was shown. What is
-// shown before it returns without an error has no record. Errors are those of the package.
+// shown before it returns without an error has no record. What several are shown at a time is committed together. Errors are
+// those of the package.
 func (db *DB) Accessed(ctx context.Context, org string, a Access) error {
 	shown := a.Shown
 	if len(shown) == 0 {
@@ -37,5 +38,6 @@ func (db *DB) Accessed(ctx context.Context, org string, a Access) error {
 	for i, s := range shown {
 		patients[i], resources[i] = s.Patient, strings.Join(s.Resources, " ")
 	}
-	return reduce("audit", db.as(ctx, org, accessedSQL, []any{org, a.Client, a.Entity, a.RequestID, a.Interaction, a.Query, patients, resources}, nil))
+	s := statement{org, accessedSQL, []any{org, a.Client, a.Entity, a.RequestID, a.Interaction, a.Query, patients, resources}, nil}
+	return reduce("audit", db.records.commit(ctx, s, db.run))
 }

@@ -39,6 +39,7 @@ const (
 type DB struct {
 	pool     *pgxpool.Pool
 	listener *listener
+	records  *gathering
 }
 
 // check is CheckURL where there is a URL to be checked.
@@ -77,7 +78,7 @@ func Open(c Config) (*DB, error) {
 	if err != nil {
 		return nil, reduce("open", err)
 	}
-	return &DB{pool: pool, listener: newListener(config.ConnConfig, c.BeforeConnect)}, nil
+	return &DB{pool, newListener(config.ConnConfig, c.BeforeConnect), newGathering()}, nil
 }
 
 // Close waits for connections in use and closes all.
