@@ -8,6 +8,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/config"
 
+	"github.com/ausbizconsulting/referral-fhir-server/shared/awshttp"
 	"github.com/ausbizconsulting/referral-fhir-server/shared/awslambda"
 	"github.com/ausbizconsulting/referral-fhir-server/shared/env"
 	"github.com/ausbizconsulting/referral-fhir-server/shared/postgres"
@@ -15,7 +16,11 @@ import (
 )
 
 // lookUpAWS looks for credentials wherever the SDK does: in an operator's profile, too.
-func lookUpAWS(ctx context.Context) (aws.Config, error) { return config.LoadDefaultConfig(ctx) }
+func lookUpAWS(ctx context.Context) (aws.Config, error) {
+	c, err := config.LoadDefaultConfig(ctx)
+	c.HTTPClient = awshttp.Wrap(c.HTTPClient)
+	return c, err
+}
 
 // storeFlags say which store is meant; of the secret that REFERRAL_DATABASE_SECRET names, where there is no URL.
 type storeFlags struct {

@@ -11,13 +11,14 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	sdkhttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/ausbizconsulting/referral-fhir-server/infra/localsqs"
+	"github.com/ausbizconsulting/referral-fhir-server/shared/awshttp"
 )
 
 // region is where the product runs; on one machine it only names the queues.
@@ -63,7 +64,7 @@ func startQueue(ctx context.Context, listener net.Listener, databaseURL string, 
 			Region: region, BaseEndpoint: aws.String(endpoint.String()),
 			Credentials: credentials.NewStaticCredentialsProvider(localCredential, localCredential, ""),
 			// The default keeps ten idle connections to a host; every sender and poller here has the same one.
-			HTTPClient: awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) { t.MaxIdleConnsPerHost = 64 }),
+			HTTPClient: awshttp.Wrap(sdkhttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) { t.MaxIdleConnsPerHost = 64 })),
 		}),
 		close: func() {
 			ctx, cancel := context.WithTimeout(context.Background(), queueDrainTimeout)

@@ -16,6 +16,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/config"
 
 	"github.com/ausbizconsulting/referral-fhir-server/schemas"
+	"github.com/ausbizconsulting/referral-fhir-server/shared/awshttp"
 	"github.com/ausbizconsulting/referral-fhir-server/shared/env"
 	"github.com/ausbizconsulting/referral-fhir-server/shared/fhirhttp"
 	"github.com/ausbizconsulting/referral-fhir-server/shared/postgres"
@@ -141,7 +142,11 @@ func (s *settings) readTelemetry(v *env.Settings) {
 }
 
 // awsConfig looks for credentials wherever the SDK does: a host may have a role, a profile or variables.
-func awsConfig(ctx context.Context) (aws.Config, error) { return config.LoadDefaultConfig(ctx) }
+func awsConfig(ctx context.Context) (aws.Config, error) {
+	c, err := config.LoadDefaultConfig(ctx)
+	c.HTTPClient = awshttp.Wrap(c.HTTPClient)
+	return c, err
+}
 
 // readCallers reads who calls, and by what they know this server.
 func (s *settings) readCallers(v *env.Settings) {

@@ -10,6 +10,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/smithy-go/logging"
+
+	"github.com/ausbizconsulting/referral-fhir-server/shared/awshttp"
 )
 
 // AWS returns what config.LoadDefaultConfig makes of the variables that Lambda sets, and of those that a local stack needs:
@@ -22,6 +24,7 @@ func AWS(context.Context) (aws.Config, error) {
 		Credentials: aws.NewCredentialsCache(credentials.NewStaticCredentialsProvider(
 			os.Getenv("AWS_ACCESS_KEY_ID"), os.Getenv("AWS_SECRET_ACCESS_KEY"), os.Getenv("AWS_SESSION_TOKEN"))),
 		ConfigSources:               []any{endpoints{}},
+		HTTPClient:                  awshttp.Wrap(nil),
 		Logger:                      logging.NewStandardLogger(os.Stderr),
 		DefaultsMode:                aws.DefaultsModeLegacy,
 		AccountIDEndpointMode:       aws.AccountIDEndpointModePreferred,

@@ -53,7 +53,7 @@ func TestAWSIsTheDefault(t *testing.T) {
 				gotKeys.SecretAccessKey != wantKeys.SecretAccessKey || gotKeys.SessionToken != wantKeys.SessionToken || gotKeys.CanExpire {
 				t.Errorf("got %v and %v, want the credentials %v, %v", gotKeys, gotErr, wantKeys, wantErr)
 			}
-			sources := cmpopts.IgnoreFields(aws.Config{}, "Credentials", "ConfigSources", "Logger")
+			sources := cmpopts.IgnoreFields(aws.Config{}, "Credentials", "ConfigSources", "Logger", "HTTPClient")
 			if diff := cmp.Diff(want, got, sources, cmpopts.EquateEmpty()); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}

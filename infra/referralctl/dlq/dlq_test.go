@@ -23,6 +23,7 @@ import (
 
 	"github.com/ausbizconsulting/referral-fhir-server/infra/localsqs"
 	"github.com/ausbizconsulting/referral-fhir-server/infra/referralctl/dlq"
+	"github.com/ausbizconsulting/referral-fhir-server/shared/awshttp"
 	"github.com/ausbizconsulting/referral-fhir-server/shared/postgres/pgtest"
 	"github.com/ausbizconsulting/referral-fhir-server/shared/queue"
 	"github.com/ausbizconsulting/referral-fhir-server/shared/referral"
@@ -72,7 +73,7 @@ func serve(t testing.TB, faults ...localsqs.Fault) (*sqs.Client, *clock) {
 		server.Close()
 	})
 	options := sqs.Options{
-		BaseEndpoint: aws.String(server.URL), Region: "ap-southeast-2",
+		BaseEndpoint: aws.String(server.URL), Region: "ap-southeast-2", HTTPClient: awshttp.Wrap(nil),
 		Credentials: credentials.NewStaticCredentialsProvider("AKIDTEST", "secret", ""),
 	}
 	if len(faults) > 0 {
