@@ -199,8 +199,14 @@ func (q *query) setTotal(value string) error {
 	return nil
 }
 
+// maxSorts is how many parameters decide an order.
+const maxSorts = 8
+
 // addSorting takes names of parameters, behind a hyphen the other way around.
 func (q *query) addSorting(value string) error {
+	if strings.Count(value, ",") >= maxSorts {
+		return fhir.NewError(fhir.CodeValue, "", fmt.Sprintf("_sort takes up to %d parameters", maxSorts))
+	}
 	for name := range strings.SplitSeq(value, ",") {
 		name, descending := strings.CutPrefix(name, "-")
 		p, ok := search.Lookup(q.resourceType, name)

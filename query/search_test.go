@@ -243,6 +243,8 @@ func TestSearchRefuses(t *testing.T) {
 		{"_include:recurse=ServiceRequest:patient", nil, fhir.CodeNotSupported},
 		{"_revinclude=Task", nil, fhir.CodeNotSupported},
 		{"_sort=colour", nil, fhir.CodeNotSupported},
+		{"_sort=" + strings.Repeat("_id,", 8) + "_id", nil, fhir.CodeValue},
+		{strings.Repeat("_include=ServiceRequest:patient&", 20) + "_include=ServiceRequest:patient", nil, fhir.CodeValue},
 		{"_total=many", nil, fhir.CodeValue},
 		{"authored=yesterday", nil, fhir.CodeValue},
 		{"authored=2026-13", nil, fhir.CodeValue},
