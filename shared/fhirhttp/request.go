@@ -65,11 +65,14 @@ func readDecoded(w http.ResponseWriter, r *http.Request, root string, limit int6
 	return body, nil
 }
 
-// readAll reads up to limit+1 bytes into a buffer of the announced size.
+// announced is what of an announced size is taken before any of it has come.
+const announced = 64 << 10
+
+// readAll reads up to limit+1 bytes into a buffer of the announced size, if that is not large.
 func readAll(reader io.Reader, size, limit int64) ([]byte, error) {
 	var b bytes.Buffer
 	if size > 0 && size <= limit {
-		b.Grow(int(size) + bytes.MinRead)
+		b.Grow(int(min(size, announced)) + bytes.MinRead)
 	}
 	_, err := b.ReadFrom(io.LimitReader(reader, limit+1))
 	return b.Bytes(), err
