@@ -20,6 +20,8 @@ func (t *transaction) patch(i int, r *request) error {
 		return t.missed(r, nothingHere())
 	case !s.live:
 		return fhir.NewError(fhir.CodeDeleted, "", "The resource is deleted")
+	case s.writer >= 0: // told before the work of a patch: a thousand of them of one large resource take longer than there is
+		return t.overlap()
 	}
 	changed, err := t.patched(s, r.patch)
 	t.bundle.Entries[i].Resource = changed
