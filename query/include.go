@@ -27,13 +27,10 @@ type include struct {
 // maxIncluded is how many resources a page may have beside the matches.
 const maxIncluded = 1000
 
-// maxIncludes is how many of _include and _revinclude a search may have.
-const maxIncludes = 20
-
 // addInclude takes Task:focus, Task:focus:ServiceRequest or, for all references of the type, Task:*.
 func (q *query) addInclude(name, modifier, value string) error {
 	if len(q.includes) == maxIncludes {
-		return fhir.NewError(fhir.CodeValue, "", fmt.Sprintf("A search takes up to %d of _include and _revinclude", maxIncludes))
+		return fhir.NewError(fhir.CodeTooCostly, "", fmt.Sprintf("A search has at most %d of _include and _revinclude", maxIncludes))
 	}
 	i := include{reverse: name == "_revinclude", iterate: modifier == "iterate"}
 	var param string

@@ -52,6 +52,8 @@ const (
 	defaultCount = 20
 	maxCount     = 100
 	maxCriteria  = 20
+	maxSorts     = 8  // parameters that decide an order
+	maxIncludes  = 20 // of _include and _revinclude
 )
 
 // parseQuery understands the parameters of a search. One that it does not know is refused, lest more is found than was
@@ -199,13 +201,10 @@ func (q *query) setTotal(value string) error {
 	return nil
 }
 
-// maxSorts is how many parameters decide an order.
-const maxSorts = 8
-
 // addSorting takes names of parameters, behind a hyphen the other way around.
 func (q *query) addSorting(value string) error {
 	if strings.Count(value, ",") >= maxSorts {
-		return fhir.NewError(fhir.CodeValue, "", fmt.Sprintf("_sort takes up to %d parameters", maxSorts))
+		return fhir.NewError(fhir.CodeTooCostly, "", fmt.Sprintf("_sort takes at most %d parameters", maxSorts))
 	}
 	for name := range strings.SplitSeq(value, ",") {
 		name, descending := strings.CutPrefix(name, "-")
