@@ -2,8 +2,11 @@ package processor_test
 
 import (
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -323,7 +326,30 @@ func TestTaskThatNamesItsOwnerLaterSharesTheRequest(t *testing.T) {
 	}
 }
 
-// TestThousandEntriesSettle, half of them conditional.
+// TestPatchesOfOneResource: all of a batch but the first are refused before the resource is patched, parsed and checked anew:
+// with a thousand of them of a large one there would be no time left for an answer, at any delivery.
+func TestPatchesOfOneResource(t *testing.T) {
+	f := newFixture(t)
+	names := strings.Repeat(`{"family":"x","given":["y"]},`, 5_000)
+	_, created := f.settle(t, f.write(0, "POST", "Patient", `{"resourceType":"Patient","name":[`+names[:len(names)-1]+`]}`))
+	const patches = 200
+	change := `{"resourceType":"Binary","contentType":"application/json-patch+json","data":"` +
+		base64.StdEncoding.EncodeToString([]byte(`[{"op":"add","path":"/active","value":true}]`)) + `"}`
+	entries := slices.Repeat([]string{entry("PATCH", "Patient/"+idOf(created[0]), "", change, "")}, patches)
+	m := f.transaction(1, "batch", entries...)
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	_, answers := f.settle(t, m)
+	runtime.ReadMemStats(&after)
+	if got := statuses(answers); got[0] != 200 || slices.ContainsFunc(got[1:], func(s int) bool { return s != 409 }) || len(got) != patches {
+		t.Errorf("got %v, want the first patched and conflicts", got)
+	}
+	if took := (after.TotalAlloc - before.TotalAlloc) >> 20; took > 100 {
+		t.Errorf("took %d MiB, want what one patch takes", took)
+	}
+}
+
+// BenchmarkThousandEntries settles a thousand conditional creations at once.
 func BenchmarkThousandEntries(b *testing.B) {
 	f := newFixture(b)
 	n := 0

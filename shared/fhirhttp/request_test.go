@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -13,6 +14,24 @@ import (
 	"github.com/ausbizconsulting/referral-fhir-server/shared/fhir"
 	"github.com/ausbizconsulting/referral-fhir-server/shared/fhirhttp"
 )
+
+// TestAnnouncedLength: a length alone takes no memory.
+func TestAnnouncedLength(t *testing.T) {
+	const length = 64 << 20
+	r := httptest.NewRequest(http.MethodPost, "/", iotest.ErrReader(io.ErrUnexpectedEOF))
+	r.ContentLength = length
+	r.Header.Set("Content-Type", "application/fhir+json")
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	_, _, err := fhirhttp.ReadBody(httptest.NewRecorder(), r, "Bundle", length)
+	runtime.ReadMemStats(&after)
+	if got := statusOf(t, err); got != http.StatusBadRequest {
+		t.Errorf("got %d, want 400", got)
+	}
+	if took := after.TotalAlloc - before.TotalAlloc; took > length/8 {
+		t.Errorf("took %d bytes before any came", took)
+	}
+}
 
 // statusOf returns the HTTP status of err, 200 for none.
 func statusOf(t testing.TB, err error) int {
