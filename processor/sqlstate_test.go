@@ -1,12 +1,9 @@
 package processor_test
 
 import (
-	"context"
 	"os"
 	"regexp"
 	"testing"
-
-	"github.com/jackc/pgx/v5"
 
 	"github.com/ausbizconsulting/referral-fhir-server/processor"
 	"github.com/ausbizconsulting/referral-fhir-server/shared/postgres"
@@ -29,14 +26,7 @@ create trigger raise before insert on resource for each row execute function rai
 // the fault is gone. make chaos tries all, make test every fifth.
 func TestEverySQLStateInTheMiddle(t *testing.T) {
 	f := newFixture(t)
-	owner, err := pgx.Connect(t.Context(), f.url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer owner.Close(context.WithoutCancel(t.Context()))
-	if _, err := owner.Exec(t.Context(), raising); err != nil {
-		t.Fatal(err)
-	}
+	f.execute(t, raising)
 	states, err := os.ReadFile("../shared/postgres/testdata/errcodes.txt")
 	if err != nil {
 		t.Fatal(err)
@@ -64,9 +54,7 @@ func TestEverySQLStateInTheMiddle(t *testing.T) {
 	if got := value[int64](t, f, `select count(*) from resource`); got != 0 || len(again) < 30 {
 		t.Errorf("got %d resources of %d settlements that failed", got, len(again))
 	}
-	if _, err := owner.Exec(t.Context(), `drop trigger raise on resource`); err != nil {
-		t.Fatal(err)
-	}
+	f.execute(t, `drop trigger raise on resource`)
 	for code, m := range again {
 		if state, err := f.Settle(t.Context(), m, 2); err != nil || state != referral.Completed && state != processor.Known {
 			t.Errorf("%s, when it is gone: got %q, %v", code, state, err)

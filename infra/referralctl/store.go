@@ -17,9 +17,7 @@ import (
 
 // lookUpAWS looks for credentials wherever the SDK does: in an operator's profile, too.
 func lookUpAWS(ctx context.Context) (aws.Config, error) {
-	c, err := config.LoadDefaultConfig(ctx)
-	c.HTTPClient = awshttp.Wrap(c.HTTPClient)
-	return c, err
+	return awshttp.Configured(config.LoadDefaultConfig(ctx))
 }
 
 // storeFlags say which store is meant; of the secret that REFERRAL_DATABASE_SECRET names, where there is no URL.

@@ -178,16 +178,16 @@ func (b *broom) look(ctx context.Context, o blob.Object, done *swept) (remove bo
 			return false, err
 		}
 	}
-	renewed, err := b.renewed(ctx, o.Key)
-	if err != nil {
-		return false, err
+	if b.claimed[o.Key] || state == referral.Quarantined || state == "" && b.waiting {
+		done.Needed++
+		return false, nil
 	}
+	renewed, err := b.renewed(ctx, o.Key)
 	switch {
+	case err != nil:
+		return false, err
 	case renewed:
 		done.Young++
-		return false, nil
-	case b.claimed[o.Key] || state == referral.Quarantined || state == "" && b.waiting:
-		done.Needed++
 		return false, nil
 	case state == "":
 		done.Unknown++

@@ -143,9 +143,7 @@ func (s *settings) readTelemetry(v *env.Settings) {
 
 // awsConfig looks for credentials wherever the SDK does: a host may have a role, a profile or variables.
 func awsConfig(ctx context.Context) (aws.Config, error) {
-	c, err := config.LoadDefaultConfig(ctx)
-	c.HTTPClient = awshttp.Wrap(c.HTTPClient)
-	return c, err
+	return awshttp.Configured(config.LoadDefaultConfig(ctx))
 }
 
 // readCallers reads who calls, and by what they know this server.

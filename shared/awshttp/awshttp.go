@@ -23,6 +23,12 @@ func Wrap(c aws.HTTPClient) aws.HTTPClient {
 	return client{c}
 }
 
+// Configured wraps the client of a configuration that has just been loaded.
+func Configured(c aws.Config, err error) (aws.Config, error) {
+	c.HTTPClient = Wrap(c.HTTPClient)
+	return c, err
+}
+
 type client struct{ wrapped aws.HTTPClient }
 
 // Do hides all of the body but Read and Close.

@@ -8,7 +8,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"slices"
 	"strings"
 
 	"github.com/ausbizconsulting/referral-fhir-server/shared/postgres"
@@ -53,14 +52,12 @@ func States(ctx context.Context, store *postgres.DB, names []Name) (map[Name]ref
 	}
 	known := map[Name]referral.State{}
 	for org, digests := range byOrg {
-		for some := range slices.Chunk(digests, 1000) {
-			states, err := store.States(ctx, org, some)
-			if err != nil {
-				return nil, err
-			}
-			for d, state := range states {
-				known[Name{org, d}] = state
-			}
+		states, err := store.States(ctx, org, digests)
+		if err != nil {
+			return nil, err
+		}
+		for d, state := range states {
+			known[Name{org, d}] = state
 		}
 	}
 	return known, nil

@@ -11,7 +11,9 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
@@ -109,23 +111,20 @@ func (r reconciler) reconcile(ctx context.Context, e event) error {
 // add looks up what became of submissions.
 func (r reconciler) add(ctx context.Context, s *sums, entries []ledger.Entry) error {
 	s.accepted += len(entries)
-	names := make([]ledger.Name, 0, len(entries))
-	claimed := map[ledger.Name]ledger.Entry{}
+	said := map[ledger.Name]ledger.Entry{}
 	for _, e := range entries {
 		submission, err := r.keys.Verify(e.Org, e.ID)
 		if err != nil {
 			s.foreign++
 			continue
 		}
-		name := ledger.Name{Org: e.Org, Digest: submission.Digest}
-		names = append(names, name)
-		claimed[name] = e
+		said[ledger.Name{Org: e.Org, Digest: submission.Digest}] = e
 	}
-	states, err := ledger.States(ctx, r.store, names)
+	states, err := ledger.States(ctx, r.store, slices.Collect(maps.Keys(said)))
 	if err != nil {
 		return err
 	}
-	for name, e := range claimed {
+	for name, e := range said {
 		if states[name] != "" || s.overdue[name] {
 			continue
 		}
