@@ -21,7 +21,7 @@ import (
 	"time"
 
 	"github.com/ausbizconsulting/referral-fhir-server/infra/referralctl/certs"
-	"github.com/ausbizconsulting/referral-fhir-server/shared/env"
+	"github.com/ausbizconsulting/referral-fhir-server/shared/env/envtest"
 	"github.com/ausbizconsulting/referral-fhir-server/shared/fhirhttp"
 )
 
@@ -155,7 +155,7 @@ func callersOverTLS(t testing.TB, dir, auth string) (url string) {
 	t.Helper()
 	vars := tlsVariables(dir)
 	vars["REFERRAL_AUTH"] = auth
-	v := env.Read(func(name string) (string, bool) { value, ok := vars[name]; return value, ok })
+	v := envtest.Settings(vars)
 	s := &server{settings: readSettings(v)}
 	if err := v.Err(); err != nil {
 		t.Fatal(err)

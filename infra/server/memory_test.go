@@ -5,7 +5,7 @@ import (
 	"runtime/debug"
 	"testing"
 
-	"github.com/ausbizconsulting/referral-fhir-server/shared/env"
+	"github.com/ausbizconsulting/referral-fhir-server/shared/env/envtest"
 )
 
 // TestCollectSeldom: the server collects garbage seldom, within a limit, and leaves alone what the environment says.
@@ -23,7 +23,7 @@ func TestCollectSeldom(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			percent, limit := debug.SetGCPercent(100), debug.SetMemoryLimit(math.MaxInt64)
 			defer func() { debug.SetGCPercent(percent); debug.SetMemoryLimit(limit) }()
-			v := env.Read(func(name string) (string, bool) { value, ok := test.vars[name]; return value, ok })
+			v := envtest.Settings(test.vars)
 			readSettings(v).collectSeldom()
 			if got := int64(debug.SetGCPercent(100)); got != test.percent {
 				t.Errorf("got GC percent %d, want %d", got, test.percent)

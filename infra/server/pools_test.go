@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/ausbizconsulting/referral-fhir-server/shared/env"
+	"github.com/ausbizconsulting/referral-fhir-server/shared/env/envtest"
 	"github.com/ausbizconsulting/referral-fhir-server/shared/postgres"
 )
 
@@ -17,7 +17,7 @@ func TestPoolsLargerThanTheServer(t *testing.T) {
 		"REFERRAL_ADDR": "127.0.0.1:0", "REFERRAL_OPS_ADDR": "127.0.0.1:0", "REFERRAL_SQS_ADDR": "127.0.0.1:0",
 		"REFERRAL_DATA_DIR": t.TempDir(), "REFERRAL_STORE_CONNECTIONS": "40", "REFERRAL_QUEUE_CONNECTIONS": "16",
 	}
-	v := env.Read(func(name string) (string, bool) { value, ok := vars[name]; return value, ok })
+	v := envtest.Settings(vars)
 	s, err := start(t.Context(), readSettings(v), slog.New(slog.DiscardHandler))
 	if err == nil {
 		s.stop()

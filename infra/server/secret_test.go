@@ -9,6 +9,7 @@ import (
 
 	"github.com/ausbizconsulting/referral-fhir-server/shared/awslambda"
 	"github.com/ausbizconsulting/referral-fhir-server/shared/env"
+	"github.com/ausbizconsulting/referral-fhir-server/shared/env/envtest"
 	"github.com/ausbizconsulting/referral-fhir-server/shared/postgres"
 	"github.com/ausbizconsulting/referral-fhir-server/shared/postgres/pgtest"
 	"github.com/ausbizconsulting/referral-fhir-server/shared/secrets/secretstest"
@@ -55,7 +56,7 @@ func TestPoolsOfASecret(t *testing.T) {
 	url := pgtest.Empty(t)
 	secretstest.Serve(t, func() string { return secretstest.Database(t, url) })
 	vars := map[string]string{"REFERRAL_DATABASE_SECRET": "referral/store", "REFERRAL_STORE_CONNECTIONS": "60"}
-	v := env.Read(func(name string) (string, bool) { value, ok := vars[name]; return value, ok })
+	v := envtest.Settings(vars)
 	s := &server{settings: readSettings(v)}
 	if err := v.Err(); err != nil {
 		t.Fatal(err)
@@ -69,7 +70,7 @@ func TestPoolsOfASecret(t *testing.T) {
 func TestBootstrapsNeedCredentialsForASecret(t *testing.T) {
 	secretstest.Serve(t, func() string { return "{}" })
 	vars := map[string]string{"REFERRAL_DATABASE_SECRET": "referral/store", "REFERRAL_LAMBDA_DIR": "build"}
-	v := env.Read(func(name string) (string, bool) { value, ok := vars[name]; return value, ok })
+	v := envtest.Settings(vars)
 	readSettings(v)
 	if err := v.Err(); err == nil || !strings.Contains(err.Error(), "AWS_ACCESS_KEY_ID must be set; AWS_SECRET_ACCESS_KEY must be set") {
 		t.Errorf("got %v, want it to name the credentials", err)

@@ -23,6 +23,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/ausbizconsulting/referral-fhir-server/shared/env"
+	"github.com/ausbizconsulting/referral-fhir-server/shared/env/envtest"
 	"github.com/ausbizconsulting/referral-fhir-server/shared/postgres/pgtest"
 )
 
@@ -115,7 +116,7 @@ func startedLogging(t testing.TB, log *slog.Logger, variables ...string) *server
 	if vars["REFERRAL_DATA_DIR"] == "" {
 		vars["REFERRAL_DATA_DIR"] = dataDir(t)
 	}
-	v := env.Read(func(name string) (string, bool) { value, ok := vars[name]; return value, ok })
+	v := envtest.Settings(vars)
 	s, err := start(t.Context(), readSettings(v), log)
 	if err != nil {
 		t.Fatal(err)

@@ -19,7 +19,7 @@ func TestEveryWrongSettingIsReportedAtOnce(t *testing.T) {
 		"REFERRAL_MESSAGE_TIMEOUT": "100ms", "REFERRAL_LOG_LEVEL": "loud",
 		"REFERRAL_QUEUE": "none", "REFERRAL_DEFAULT_WAIT": "21s",
 	}
-	v := env.Read(func(name string) (string, bool) { value, ok := wrong[name]; return value, ok })
+	v := envtest.Settings(wrong)
 	readSettings(v)
 	err := v.Err()
 	if err == nil {
@@ -45,7 +45,7 @@ func TestDefaultWaitOfEachQueue(t *testing.T) {
 		{"", "", 0}, {"sqs", "3s", 3 * time.Second}, {"direct", "", 20 * time.Second}, {"direct", "0s", 0},
 	} {
 		vars := map[string]string{"REFERRAL_QUEUE": test.queue, "REFERRAL_DEFAULT_WAIT": test.wait}
-		v := env.Read(func(name string) (string, bool) { value, ok := vars[name]; return value, ok })
+		v := envtest.Settings(vars)
 		if got := readSettings(v).defaultWait; got != test.want || v.Err() != nil {
 			t.Errorf("%+v: got %v, error %v", test, got, v.Err())
 		}
@@ -55,7 +55,7 @@ func TestDefaultWaitOfEachQueue(t *testing.T) {
 // TestBootstrapsNeedAQueue: a function cannot call another.
 func TestBootstrapsNeedAQueue(t *testing.T) {
 	vars := map[string]string{"REFERRAL_QUEUE": "direct", "REFERRAL_LAMBDA_DIR": "build"}
-	v := env.Read(func(name string) (string, bool) { value, ok := vars[name]; return value, ok })
+	v := envtest.Settings(vars)
 	if readSettings(v); v.Err() == nil || !strings.Contains(v.Err().Error(), "REFERRAL_QUEUE") {
 		t.Errorf("got error %v, want one that names REFERRAL_QUEUE", v.Err())
 	}

@@ -14,12 +14,9 @@ import (
 
 	"github.com/ausbizconsulting/referral-fhir-server/shared/awslambda"
 	"github.com/ausbizconsulting/referral-fhir-server/shared/env"
+	"github.com/ausbizconsulting/referral-fhir-server/shared/env/envtest"
 	"github.com/ausbizconsulting/referral-fhir-server/shared/postgres"
 )
-
-func settings(vars map[string]string) *env.Settings {
-	return env.Read(func(name string) (string, bool) { v, ok := vars[name]; return v, ok })
-}
 
 func TestKeys(t *testing.T) {
 	key := base64.StdEncoding.EncodeToString(bytes.Repeat([]byte{1}, 32))
@@ -34,7 +31,7 @@ func TestKeys(t *testing.T) {
 		{short, key, []string{"REFERRAL_KD"}},
 		{key, "zqx!", []string{"REFERRAL_KM"}},
 	} {
-		v := settings(map[string]string{"REFERRAL_KD": test.kd, "REFERRAL_KM": test.km})
+		v := envtest.Settings(map[string]string{"REFERRAL_KD": test.kd, "REFERRAL_KM": test.km})
 		if keys := awslambda.Keys(v, awslambda.AWS); (keys != nil) != (test.wrong == nil) {
 			t.Errorf("got keys %v with %q, %q", keys != nil, test.kd, test.km)
 		}
@@ -61,7 +58,7 @@ func TestStore(t *testing.T) {
 		{"postgres://u@db.example.org/d?sslmode=require", "", true, false, []string{"DATABASE_URL"}},
 		{"postgres://u@db.example.org/d?sslmode=verify-full", "", true, true, nil},
 	} {
-		v := settings(map[string]string{"DATABASE_URL": test.url, "REFERRAL_DATABASE_SECRET": test.secret})
+		v := envtest.Settings(map[string]string{"DATABASE_URL": test.url, "REFERRAL_DATABASE_SECRET": test.secret})
 		open := awslambda.Store
 		if test.optional {
 			open = awslambda.OptionalStore
@@ -92,7 +89,7 @@ func TestDevelopmentClientsOnLoopbackOnly(t *testing.T) {
 		{"", "http://127.0.0.1:8080", "REFERRAL_CLIENTS"},
 		{"/etc/clients.json", "http://127.0.0.1:8080", "REFERRAL_CLIENTS"},
 	} {
-		v := settings(map[string]string{"REFERRAL_CLIENTS": test.clients, "REFERRAL_BASE_URL": test.base})
+		v := envtest.Settings(map[string]string{"REFERRAL_CLIENTS": test.clients, "REFERRAL_BASE_URL": test.base})
 		clients := awslambda.Clients(v, v.BaseURL())
 		if test.wrong == "" {
 			checkWrong(t, v)
@@ -113,7 +110,7 @@ func TestClientsOfARegistry(t *testing.T) {
 	if err := os.WriteFile(file, []byte(document), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	v := settings(map[string]string{"REFERRAL_CLIENTS": file, "REFERRAL_BASE_URL": "https://referrals.example"})
+	v := envtest.Settings(map[string]string{"REFERRAL_CLIENTS": file, "REFERRAL_BASE_URL": "https://referrals.example"})
 	clients := awslambda.Clients(v, v.BaseURL())
 	checkWrong(t, v)
 	r := httptest.NewRequest(http.MethodPost, "/fhir", nil)
@@ -145,7 +142,7 @@ func checkWrong(t testing.TB, v *env.Settings, names ...string) {
 
 func TestLog(t *testing.T) {
 	var b bytes.Buffer
-	v := settings(map[string]string{"REFERRAL_LOG_LEVEL": "warn"})
+	v := envtest.Settings(map[string]string{"REFERRAL_LOG_LEVEL": "warn"})
 	log := awslambda.Log(v, &b)
 	log.Info("unseen")
 	log.Warn("seen")

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/ausbizconsulting/referral-fhir-server/shared/awslambda"
-	"github.com/ausbizconsulting/referral-fhir-server/shared/env"
+	"github.com/ausbizconsulting/referral-fhir-server/shared/env/envtest"
 	"github.com/ausbizconsulting/referral-fhir-server/shared/telemetry"
 	"github.com/ausbizconsulting/referral-fhir-server/shared/telemetry/teletest"
 )
@@ -18,7 +18,7 @@ func TestFlushing(t *testing.T) {
 	collector := teletest.Start(t)
 	variables := map[string]string{"AWS_EMF_NAMESPACE": "referrals", "OTEL_EXPORTER_OTLP_ENDPOINT": collector.URL.String()}
 	var out bytes.Buffer
-	v := env.Read(func(name string) (string, bool) { value, ok := variables[name]; return value, ok })
+	v := envtest.Settings(variables)
 	told := telemetry.FromSettings(v, "processor", &out, func() int { return 2 })
 	handler := awslambda.Flushing(func(ctx context.Context) (string, error) {
 		d := telemetry.Delivery{Event: telemetry.Event{ID: "m/1", Outcome: "completed"}}

@@ -5,15 +5,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/ausbizconsulting/referral-fhir-server/shared/env"
+	"github.com/ausbizconsulting/referral-fhir-server/shared/env/envtest"
 )
 
-func settings(vars map[string]string) *env.Settings {
-	return env.Read(func(name string) (string, bool) { v, ok := vars[name]; return v, ok })
-}
-
 func TestEveryWrongSettingIsReportedAtOnceByName(t *testing.T) {
-	s := settings(map[string]string{"I": "zqx", "D": "zqx", "U": "zqx", "B": "zqx!", "L": "zqx", "SHORT": "499ms", "LONG": "301s", "FINE": "3", "EMPTY": ""})
+	s := envtest.Settings(map[string]string{"I": "zqx", "D": "zqx", "U": "zqx", "B": "zqx!", "L": "zqx", "SHORT": "499ms", "LONG": "301s", "FINE": "3", "EMPTY": ""})
 	s.Int("I", 1, 0, 9)
 	s.Int("FINE", 1, 0, 9)
 	s.Duration("D", 1, 1, 2)
@@ -44,7 +40,7 @@ func TestEveryWrongSettingIsReportedAtOnceByName(t *testing.T) {
 
 func TestConcurrency(t *testing.T) {
 	for value, want := range map[string]int{"": 0, "7": 7, "5, 2,5": 12, "5,0": -1, "5,zqx": -1} {
-		s := settings(map[string]string{"REFERRAL_CONCURRENCY": value})
+		s := envtest.Settings(map[string]string{"REFERRAL_CONCURRENCY": value})
 		got := s.Concurrency()
 		if err := s.Err(); (err != nil) != (want < 0) || err == nil && got != want {
 			t.Errorf("%q: got %d, %v, want %d", value, got, err, want)
@@ -53,7 +49,7 @@ func TestConcurrency(t *testing.T) {
 }
 
 func TestValuesAndDefaults(t *testing.T) {
-	s := settings(map[string]string{"I": "7", "D": "90s", "U": "https://x.example/a", "B": "QUJD", "L": "debug", "EMPTY": ""})
+	s := envtest.Settings(map[string]string{"I": "7", "D": "90s", "U": "https://x.example/a", "B": "QUJD", "L": "debug", "EMPTY": ""})
 	if got := s.Int("I", 1, 0, 9); got != 7 {
 		t.Errorf("got %d, want 7", got)
 	}

@@ -10,13 +10,13 @@ import (
 	"testing"
 	"time"
 
-	"github.com/ausbizconsulting/referral-fhir-server/shared/env"
+	"github.com/ausbizconsulting/referral-fhir-server/shared/env/envtest"
 	"github.com/ausbizconsulting/referral-fhir-server/shared/principal"
 )
 
 // fromSettings opens what vars ask for, a registry being in the file that they name.
 func fromSettings(vars map[string]string) (*principal.Authenticator, error) {
-	v := env.Read(func(name string) (string, bool) { value, ok := vars[name]; return value, ok })
+	v := envtest.Settings(vars)
 	a := principal.FromSettings(v, "", nil, nil)
 	return a, v.Err()
 }

@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/ausbizconsulting/referral-fhir-server/shared/env"
+	"github.com/ausbizconsulting/referral-fhir-server/shared/env/envtest"
 	"github.com/ausbizconsulting/referral-fhir-server/shared/referral"
 	"github.com/ausbizconsulting/referral-fhir-server/shared/secrets"
 )
@@ -254,7 +254,7 @@ func TestKeysFromSettings(t *testing.T) {
 		{"another's secret", map[string]string{"REFERRAL_KEYS_SECRET": "zqx-other"}, "REFERRAL_KEYS_SECRET"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			v := env.Read(func(name string) (string, bool) { value, ok := test.variables[name]; return value, ok })
+			v := envtest.Settings(test.variables)
 			k := secrets.KeysFromSettings(v, load, nil)
 			err := v.Err()
 			if (err == nil) != (test.wrong == "") || (k == nil) != (err != nil || test.variables == nil) || !strings.Contains(fmt.Sprint(err), test.wrong) {
@@ -286,7 +286,7 @@ func TestPepperFromSettings(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			newService(t, test.secret).configure(t)
-			v := env.Read(func(name string) (string, bool) { value, ok := test.variables[name]; return value, ok })
+			v := envtest.Settings(test.variables)
 			got, err := secrets.PepperFromSettings(v, load, nil), v.Err()
 			if !bytes.Equal(got, test.want) || (err == nil) != (test.wrong == "") || !strings.Contains(fmt.Sprint(err), test.wrong) {
 				t.Errorf("got %d bytes, %v, want %d, and what is wrong with %q", len(got), err, len(test.want), test.wrong)

@@ -10,7 +10,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"github.com/ausbizconsulting/referral-fhir-server/shared/env"
+	"github.com/ausbizconsulting/referral-fhir-server/shared/env/envtest"
 	"github.com/ausbizconsulting/referral-fhir-server/shared/postgres"
 	"github.com/ausbizconsulting/referral-fhir-server/shared/postgres/pgtest"
 	"github.com/ausbizconsulting/referral-fhir-server/shared/referral"
@@ -120,7 +120,7 @@ func TestStoreFromSettings(t *testing.T) {
 		{"both", map[string]string{"DATABASE_URL": url, "REFERRAL_DATABASE_SECRET": secretID}, false, "DATABASE_URL"},
 		{"an insecure URL", map[string]string{"DATABASE_URL": "postgres://u@db.example.org/d"}, false, "DATABASE_URL"},
 	} {
-		v := env.Read(func(name string) (string, bool) { value, ok := test.variables[name]; return value, ok })
+		v := envtest.Settings(test.variables)
 		got := secrets.StoreFromSettings(v, load, nil)
 		if err := v.Err(); (got != nil) != test.any || (err == nil) != (test.wrong == "") || !strings.Contains(fmt.Sprint(err), test.wrong) || s.requests() > 0 {
 			t.Errorf("%s: got %v, %v, want any %t, and what is wrong with %q", test.name, got, err, test.any, test.wrong)

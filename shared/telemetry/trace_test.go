@@ -16,7 +16,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/ausbizconsulting/referral-fhir-server/shared/env"
+	"github.com/ausbizconsulting/referral-fhir-server/shared/env/envtest"
 	"github.com/ausbizconsulting/referral-fhir-server/shared/telemetry"
 	"github.com/ausbizconsulting/referral-fhir-server/shared/telemetry/teletest"
 )
@@ -187,7 +187,7 @@ func TestSpansAreBounded(t *testing.T) {
 func TestTracerFromSettings(t *testing.T) {
 	collector := teletest.Start(t)
 	read := func(variables map[string]string) (*telemetry.Tracer, error) {
-		v := env.Read(func(name string) (string, bool) { value, ok := variables[name]; return value, ok })
+		v := envtest.Settings(variables)
 		tracer := telemetry.TracerFromSettings(v, "ingest", slog.New(slog.DiscardHandler))
 		return tracer, v.Err()
 	}

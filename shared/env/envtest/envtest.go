@@ -1,4 +1,5 @@
-// Package envtest compares the variables that a main reads with the table of README.md in which its users find them.
+// Package envtest helps tests of settings: it makes some, and compares the variables that a main reads with the table of
+// README.md in which its users find them.
 package envtest
 
 import (
@@ -12,6 +13,11 @@ import (
 
 	"github.com/ausbizconsulting/referral-fhir-server/shared/env"
 )
+
+// Settings returns settings of which values are set, by their variables, and no others.
+func Settings(values map[string]string) *env.Settings {
+	return env.Read(func(name string) (string, bool) { value, ok := values[name]; return value, ok })
+}
 
 var (
 	names  = regexp.MustCompile("`([A-Z][A-Z_]+)`")

@@ -17,7 +17,7 @@ import (
 	"github.com/johannesboyne/gofakes3/backend/s3mem"
 
 	"github.com/ausbizconsulting/referral-fhir-server/infra/localsqs"
-	"github.com/ausbizconsulting/referral-fhir-server/shared/env"
+	"github.com/ausbizconsulting/referral-fhir-server/shared/env/envtest"
 	"github.com/ausbizconsulting/referral-fhir-server/shared/postgres/pgtest"
 )
 
@@ -65,7 +65,7 @@ func TestArchiver(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	handler, err := start(t.Context(), settings(map[string]string{
+	handler, err := start(t.Context(), envtest.Settings(map[string]string{
 		"REFERRAL_DEAD_LETTER_QUEUE_URL": *queue.QueueUrl, "REFERRAL_ARCHIVE_BUCKET": "archive", "REFERRAL_BLOB_BUCKET": "claims",
 	}))
 	if err != nil {
@@ -87,17 +87,10 @@ func TestArchiver(t *testing.T) {
 }
 
 func TestEverySettingIsNeeded(t *testing.T) {
-	_, err := start(t.Context(), settings(nil))
+	_, err := start(t.Context(), envtest.Settings(nil))
 	for _, name := range []string{"REFERRAL_DEAD_LETTER_QUEUE_URL", "REFERRAL_ARCHIVE_BUCKET", "REFERRAL_BLOB_BUCKET"} {
 		if err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("got error %v, want that it names %s", err, name)
 		}
 	}
-}
-
-func settings(values map[string]string) *env.Settings {
-	return env.Read(func(name string) (string, bool) {
-		value, ok := values[name]
-		return value, ok
-	})
 }

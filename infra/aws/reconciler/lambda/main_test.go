@@ -18,7 +18,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/jackc/pgx/v5"
 
-	"github.com/ausbizconsulting/referral-fhir-server/shared/env"
+	"github.com/ausbizconsulting/referral-fhir-server/shared/env/envtest"
 	"github.com/ausbizconsulting/referral-fhir-server/shared/postgres/pgtest"
 	"github.com/ausbizconsulting/referral-fhir-server/shared/referral"
 )
@@ -79,7 +79,7 @@ func TestReconciler(t *testing.T) {
 		t.Setenv(name, value)
 	}
 	out := &bytes.Buffer{}
-	r, err := open(t.Context(), settings(map[string]string{"REFERRAL_INGEST_LOG": "ingest", "DATABASE_URL": url, "REFERRAL_KD": key, "REFERRAL_KM": key}), out)
+	r, err := open(t.Context(), envtest.Settings(map[string]string{"REFERRAL_INGEST_LOG": "ingest", "DATABASE_URL": url, "REFERRAL_KD": key, "REFERRAL_KM": key}), out)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -164,17 +164,10 @@ func wantLines(t *testing.T, out *bytes.Buffer, want ...string) {
 }
 
 func TestEverySettingIsNeeded(t *testing.T) {
-	_, err := start(t.Context(), settings(nil))
+	_, err := start(t.Context(), envtest.Settings(nil))
 	for _, name := range []string{"REFERRAL_INGEST_LOG", "DATABASE_URL", "REFERRAL_KD", "REFERRAL_KM"} {
 		if err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("got error %v, want that it names %s", err, name)
 		}
 	}
-}
-
-func settings(values map[string]string) *env.Settings {
-	return env.Read(func(name string) (string, bool) {
-		value, ok := values[name]
-		return value, ok
-	})
 }

@@ -9,7 +9,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"github.com/ausbizconsulting/referral-fhir-server/shared/env"
+	"github.com/ausbizconsulting/referral-fhir-server/shared/env/envtest"
 	"github.com/ausbizconsulting/referral-fhir-server/shared/postgres/pgtest"
 )
 
@@ -29,7 +29,7 @@ func TestSealer(t *testing.T) {
 		t.Fatal(err)
 	}
 	key := base64.StdEncoding.EncodeToString(make([]byte, 32))
-	handler, err := start(t.Context(), settings(map[string]string{"DATABASE_URL": url, "REFERRAL_KD": key, "REFERRAL_KM": key}))
+	handler, err := start(t.Context(), envtest.Settings(map[string]string{"DATABASE_URL": url, "REFERRAL_KD": key, "REFERRAL_KM": key}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -45,17 +45,10 @@ func TestSealer(t *testing.T) {
 }
 
 func TestEverySettingIsNeeded(t *testing.T) {
-	_, err := start(t.Context(), settings(nil))
+	_, err := start(t.Context(), envtest.Settings(nil))
 	for _, name := range []string{"DATABASE_URL", "REFERRAL_KD", "REFERRAL_KM"} {
 		if err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("got error %v, want that it names %s", err, name)
 		}
 	}
-}
-
-func settings(values map[string]string) *env.Settings {
-	return env.Read(func(name string) (string, bool) {
-		value, ok := values[name]
-		return value, ok
-	})
 }

@@ -10,6 +10,8 @@ import (
 	"net/http/httptest"
 	"testing"
 	"time"
+
+	"github.com/ausbizconsulting/referral-fhir-server/shared/env/envtest"
 )
 
 // TestListsOutOfTurnAndOfOthers: one that is issued out of turn, to revoke at once, replaces one that is due later; and
@@ -35,7 +37,7 @@ func TestListsOutOfTurnAndOfOthers(t *testing.T) {
 			b.put(t, "truststore.pem", ca.pem())
 			b.put(t, "ca.pem", append(ca.pem(), other.pem()...))
 			b.put(t, "crl/ca.crl", ordinary)
-			handler, err := start(t.Context(), settings(map[string]string{
+			handler, err := start(t.Context(), envtest.Settings(map[string]string{
 				"REFERRAL_TRUSTSTORE": "s3://configuration/truststore.pem", "REFERRAL_CLIENT_CA": "s3://configuration/ca.pem",
 				"REFERRAL_CRLS": "s3://configuration/crl/ca.crl", "REFERRAL_CRL_URLS": issuer.URL,
 			}))

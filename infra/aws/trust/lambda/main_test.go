@@ -23,7 +23,7 @@ import (
 	"github.com/johannesboyne/gofakes3"
 	"github.com/johannesboyne/gofakes3/backend/s3mem"
 
-	"github.com/ausbizconsulting/referral-fhir-server/shared/env"
+	"github.com/ausbizconsulting/referral-fhir-server/shared/env/envtest"
 )
 
 // authority is a CA whose key is at hand.
@@ -162,7 +162,7 @@ func TestLists(t *testing.T) {
 			if !test.withoutSource {
 				values["REFERRAL_CRL_URLS"] = issuer.URL
 			}
-			handler, err := start(t.Context(), settings(values))
+			handler, err := start(t.Context(), envtest.Settings(values))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -186,17 +186,10 @@ func TestDays(t *testing.T) {
 }
 
 func TestSettings(t *testing.T) {
-	_, err := start(t.Context(), settings(map[string]string{"REFERRAL_CRL_URLS": "http://a.example,http://b.example"}))
+	_, err := start(t.Context(), envtest.Settings(map[string]string{"REFERRAL_CRL_URLS": "http://a.example,http://b.example"}))
 	for _, name := range []string{"REFERRAL_TRUSTSTORE", "REFERRAL_CRLS", "REFERRAL_CRL_URLS"} {
 		if err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("got error %v, want that it names %s", err, name)
 		}
 	}
-}
-
-func settings(values map[string]string) *env.Settings {
-	return env.Read(func(name string) (string, bool) {
-		value, ok := values[name]
-		return value, ok
-	})
 }
