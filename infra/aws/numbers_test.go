@@ -147,3 +147,33 @@ func TestConnections(t *testing.T) {
 		}
 	}
 }
+
+// TestDatabasePort: functions and rotation connect to where the cluster listens, which CloudFormation would choose otherwise.
+func TestDatabasePort(t *testing.T) {
+	resources := template(t).in(t, "Resources")
+	port := resources.at("Database/Properties/Port")
+	for _, secret := range []string{"DatabaseSecret", "AuditSecret"} {
+		login := resources.at(secret + "/Properties/GenerateSecretString/SecretStringTemplate/Fn::Sub").(string)
+		if want := fmt.Sprintf(`"port":%v,`, port); !strings.Contains(login, want) {
+			t.Errorf("%s: got %s, want %s", secret, login, want)
+		}
+	}
+	for name, allowed := range map[string]any{
+		"DatabaseSecurityGroup": resources.at("DatabaseSecurityGroup/Properties/SecurityGroupIngress").([]any)[0],
+		"FunctionSecurityGroup": resources.at("FunctionSecurityGroup/Properties/SecurityGroupEgress").([]any)[2],
+	} {
+		if rule := allowed.(node); rule["FromPort"] != port || rule["ToPort"] != port {
+			t.Errorf("%s: got %v, want port %v", name, rule, port)
+		}
+	}
+}
+
+// TestBuildInSource: the Makefile builds the project around its folder. Without this SAM builds a copy of the folder alone,
+// and no template can say so.
+func TestBuildInSource(t *testing.T) {
+	_, build, _ := strings.Cut(read(t, "samconfig.toml"), "[default.build.parameters]\n")
+	build, _, _ = strings.Cut(build, "\n[")
+	if !strings.Contains(build, "\nbuild_in_source = true") {
+		t.Errorf("got %q, want build_in_source", build)
+	}
+}

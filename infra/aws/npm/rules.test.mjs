@@ -25,7 +25,7 @@ test('the template breaks no rule', () => {
 });
 
 for (const [rule, from, to] of [
-  ['data_is_kept', '    DeletionPolicy: Retain\n', '    DeletionPolicy: Delete\n'],
+  ['data_is_kept', '    DeletionPolicy: RetainExceptOnCreate\n', '    DeletionPolicy: Delete\n'],
   ['data_is_kept', 'VersioningConfiguration: {Status: Enabled}', 'VersioningConfiguration: {Status: Suspended}'],
   ['data_is_encrypted', '      KmsMasterKeyId: !GetAtt Key.Arn\n', ''],
   ['patients_are_encrypted_with_the_key', ', KMSMasterKeyID: !GetAtt Key.Arn', ''],
