@@ -50,7 +50,7 @@ func FuzzPlace(f *testing.F) {
 	}
 	s := &Server{Config: Config{Keys: keys}}
 	made := s.pageToken("a", query{resourceType: "Task"}, place{1, 2})
-	for _, seed := range []string{made, made[1:], made + "A", made + "=", "zqx"} {
+	for _, seed := range []string{made, made[1:], made + "A", made + "=", "zqx", made[:3] + "\n" + made[3:]} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, token string) {

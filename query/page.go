@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"net/url"
+	"strings"
 
 	"github.com/ausbizconsulting/referral-fhir-server/shared/fhir"
 	"github.com/ausbizconsulting/referral-fhir-server/shared/referral"
@@ -37,8 +38,8 @@ func (s *Server) signPlace(place []byte, purpose string, bound ...string) string
 
 // signedPlace returns the place of size bytes in a token that signPlace made for the same.
 func (s *Server) signedPlace(token string, size int, purpose string, bound ...string) ([]byte, bool) {
-	b, err := base64.RawURLEncoding.Strict().DecodeString(token)
-	if err != nil || len(b) != size+len(referral.Signature{}) {
+	b, err := base64.RawURLEncoding.Strict().DecodeString(token) // passes over line ends
+	if err != nil || len(b) != size+len(referral.Signature{}) || strings.ContainsAny(token, "\r\n") {
 		return nil, false
 	}
 	place := b[:size:size]
