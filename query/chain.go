@@ -89,20 +89,22 @@ func (s *Server) resolve(ctx context.Context, org string, q *query) error {
 	for _, c := range q.chains {
 		var targets []string
 		for _, inner := range c.others {
-			found, err := s.findAll(ctx, org, inner, maxChained)
-			if err != nil {
-				return err
-			}
-			for _, m := range found {
+			err := s.each(ctx, org, inner, maxChained, func(m *match) error {
 				if !c.reverse {
 					targets = append(targets, m.version.Type+"/"+m.version.ID)
-					continue
+					return nil
 				}
 				resource, err := m.parsed()
 				if err != nil {
 					return err
 				}
-				targets = append(targets, search.References(resource, c.param)...)
+				for _, to := range search.References(resource, c.param) {
+					targets = append(targets, strings.Clone(to))
+				}
+				return nil
+			})
+			if err != nil {
+				return err
 			}
 		}
 		if !c.reverse {

@@ -75,9 +75,9 @@ func (s *Server) find(ctx context.Context, org string, q query, p postgres.Searc
 	return f, nil
 }
 
-// each calls visit with all that meets q. The error tells the caller when that is more than limit, or when too much has
-// to be looked at.
-func (s *Server) each(ctx context.Context, org string, q query, limit int, visit func(match)) error {
+// each calls visit with all that meets q. The error is that of visit, or tells the caller that it is more than limit, or
+// that too much has to be looked at. No more than a page is held at once, so visit keeps what it needs and not the match.
+func (s *Server) each(ctx context.Context, org string, q query, limit int, visit func(*match) error) error {
 	p := q.storeSearch(s.PageBytes)
 	for n := 0; ; {
 		f, err := s.find(ctx, org, q, p, limit+1-n)
@@ -87,20 +87,16 @@ func (s *Server) each(ctx context.Context, org string, q query, limit int, visit
 		if n += len(f.matches); n > limit || f.more && len(f.matches) == 0 {
 			return errTooMany(limit)
 		}
-		for _, m := range f.matches {
-			visit(m)
+		for i := range f.matches {
+			if err := visit(&f.matches[i]); err != nil {
+				return err
+			}
 		}
 		if !f.more {
 			return nil
 		}
 		p = behind(p, f.last)
 	}
-}
-
-// findAll returns all that meets q.
-func (s *Server) findAll(ctx context.Context, org string, q query, limit int) (all []match, err error) {
-	err = s.each(ctx, org, q, limit, func(m match) { all = append(all, m) })
-	return all, err
 }
 
 // fits tells whether a resource that the index led to meets all criteria indeed.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"maps"
+	"math"
 	"net/http"
 	"net/url"
 	"slices"
@@ -13,6 +14,7 @@ import (
 	"github.com/ausbizconsulting/referral-fhir-server/shared/fhir"
 	"github.com/ausbizconsulting/referral-fhir-server/shared/fhirhttp"
 	"github.com/ausbizconsulting/referral-fhir-server/shared/postgres"
+	"github.com/ausbizconsulting/referral-fhir-server/shared/referral"
 	"github.com/ausbizconsulting/referral-fhir-server/shared/search"
 )
 
@@ -162,33 +164,39 @@ func (s *Server) page(ctx context.Context, org string, q query, from place) ([]m
 // maxSorted is how many matches are put in another order than that of the store.
 const maxSorted = 1000
 
-// sortedPage sorts all matches for each page. The next one begins behind the last match of this one, or where that was
-// if it is not there any more.
+// sorted is a match in the order of a search: where it is, and not what it says.
+type sorted struct {
+	id   string
+	vid  int64
+	size int
+	keys []*string
+}
+
+// sortedPage sorts all matches for each page, and then reads those of the page. The next one begins behind the last match
+// of this one, or where that was if it is not there any more.
 func (s *Server) sortedPage(ctx context.Context, org string, q query, from place) ([]match, place, error) {
-	all, err := s.findAll(ctx, org, q, maxSorted)
-	if err != nil {
-		return nil, place{}, err
-	}
-	type keyed struct {
-		match
-		keys []*string
-	}
-	list := make([]keyed, len(all))
-	for i := range all {
-		resource, err := all[i].parsed()
+	var all []sorted
+	err := s.each(ctx, org, q, maxSorted, func(m *match) error {
+		resource, err := m.parsed()
 		if err != nil {
-			return nil, place{}, err
+			return err
 		}
-		list[i].match = all[i]
+		one := sorted{id: m.version.ID, vid: m.version.VID, size: m.version.Size()}
 		for _, by := range q.sorts {
 			var key *string
 			if text, ok := search.SortKey(resource, by.param); ok {
+				text = strings.Clone(text)
 				key = &text
 			}
-			list[i].keys = append(list[i].keys, key)
+			one.keys = append(one.keys, key)
 		}
+		all = append(all, one)
+		return nil
+	})
+	if err != nil {
+		return nil, place{}, err
 	}
-	slices.SortStableFunc(list, func(a, b keyed) int {
+	slices.SortStableFunc(all, func(a, b sorted) int {
 		for i, by := range q.sorts {
 			if c := compareKeys(a.keys[i], b.keys[i], by.descending); c != 0 {
 				return c
@@ -197,21 +205,53 @@ func (s *Server) sortedPage(ctx context.Context, org string, q query, from place
 		return 0
 	})
 	start := int(from.position)
-	if i := slices.IndexFunc(list, func(k keyed) bool { return k.version.VID == from.vid }); i >= 0 {
+	if i := slices.IndexFunc(all, func(one sorted) bool { return one.vid == from.vid }); i >= 0 {
 		start = i + 1
 	}
+	start = min(start, len(all))
+	end := start
+	for size := 0; end < len(all) && end-start < q.count && size < s.PageBytes; end++ {
+		size += all[end].size
+	}
+	matches, err := s.readSorted(ctx, org, q, all[start:end])
+	if err != nil || end == len(all) {
+		return matches, place{}, err
+	}
+	return matches, place{vid: all[end-1].vid, position: int64(end)}, nil
+}
+
+// readSorted returns the resources of a page in its order. One that was changed since it was sorted is as it is now, and
+// left out if it does not meet q any more.
+func (s *Server) readSorted(ctx context.Context, org string, q query, page []sorted) ([]match, error) {
+	if len(page) == 0 {
+		return nil, nil
+	}
+	p := q.storeSearch(math.MaxInt32)
+	p.Lead, p.Checks, p.IDs, p.Count = nil, nil, nil, len(page)
+	position := map[string]int{}
+	for i, one := range page {
+		id, err := referral.ParseUUID(one.id)
+		if err != nil {
+			return nil, err
+		}
+		p.IDs = append(p.IDs, id)
+		position[one.id] = i
+	}
+	versions, _, err := s.Store.Search(ctx, org, p)
+	if err != nil {
+		return nil, storeError(err)
+	}
+	slices.SortFunc(versions, func(a, b postgres.Version) int { return cmp.Compare(position[a.ID], position[b.ID]) })
 	var matches []match
-	size := 0
-	for i := min(start, len(list)); i < len(list); i++ {
-		matches = append(matches, list[i].match)
-		if size += list[i].version.Size(); len(matches) == q.count || size >= s.PageBytes {
-			break
+	for _, v := range versions {
+		m := match{version: v}
+		if fits, err := q.fits(&m); err != nil {
+			return nil, err
+		} else if fits {
+			matches = append(matches, m)
 		}
 	}
-	if end := start + len(matches); end < len(list) {
-		return matches, place{vid: list[end-1].version.VID, position: int64(end)}, nil
-	}
-	return matches, place{}, nil
+	return matches, nil
 }
 
 // compareKeys puts what has no value last (FHIR R4 search.html#sort leaves it open).
@@ -239,7 +279,7 @@ func (s *Server) totalOf(ctx context.Context, org string, q query) (*int, error)
 		return nil, nil
 	}
 	n := 0
-	err := s.each(ctx, org, q, maxTotal, func(match) { n++ })
+	err := s.each(ctx, org, q, maxTotal, func(*match) error { n++; return nil })
 	if err != nil && fhir.CodeOf(err) == fhir.CodeTooCostly && q.total == totalEstimate {
 		return nil, nil
 	}

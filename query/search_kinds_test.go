@@ -222,3 +222,28 @@ func TestSelfLinkTellsWhatWasUnderstood(t *testing.T) {
 		t.Errorf("the self link finds %s\nnot %s", again.Body, w.Body)
 	}
 }
+
+// TestSortedPagesBySize has matches that are together larger than a page: each is shown once, in order.
+func TestSortedPagesBySize(t *testing.T) {
+	t.Parallel()
+	s := newServer(t)
+	long := strings.Repeat("x", 40<<10)
+	for i, name := range []string{"Cole", "Ames", "Egan", "Bell", "Dunn"} {
+		s.put(i+1, nil, [2]string{"Patient", `"name":[{"family":"` + name + `","text":"` + long + `"}]`})
+	}
+	var got, pages []string
+	for target := "/fhir/Patient?_sort=family"; target != ""; {
+		bundle := parse(t, s.get("dev-sender", target))
+		n := 0
+		for _, entry := range bundle.Get("entry").Items() {
+			names := entry.At("resource", "name").Items()
+			got = append(got, names[0].Get("family").Text())
+			n++
+		}
+		pages = append(pages, fmt.Sprint(n))
+		target = strings.TrimPrefix(link(bundle, "next"), "https://referral.example")
+	}
+	if got, pages := strings.Join(got, " "), strings.Join(pages, " "); got != "Ames Bell Cole Dunn Egan" || pages != "2 2 1" {
+		t.Errorf("got %q on pages of %s, want them in order on pages of 2 2 1", got, pages)
+	}
+}
