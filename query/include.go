@@ -82,9 +82,10 @@ func (s *Server) included(ctx context.Context, org string, q query, matches []ma
 					return nil, false, storeError(err)
 				}
 				whole = whole && !more
+				names := i.names(from)
 				for _, v := range versions {
 					m := match{version: v}
-					if fits, err := i.fits(&m, from); err != nil {
+					if fits, err := i.fits(&m, names); err != nil {
 						return nil, false, err
 					} else if fits && !seen[v.ID] {
 						seen[v.ID] = true
@@ -104,14 +105,18 @@ func (i include) searches(from []match, base string) ([]postgres.Search, error) 
 	if i.reverse {
 		var lead []search.KeyRange
 		for _, p := range i.params {
-			lead = append(lead, search.Referring(i.resourceType, p, i.names(from)).Keys...)
+			lead = append(lead, search.Referring(i.resourceType, p, slices.Collect(maps.Keys(i.names(from)))).Keys...)
 		}
 		if lead == nil {
 			return nil, nil
 		}
 		return []postgres.Search{{Type: i.resourceType, Lead: lead}}, nil
 	}
-	ids := map[string][]referral.UUID{}
+	type target struct {
+		resourceType string
+		id           referral.UUID
+	}
+	ids, seen := map[string][]referral.UUID{}, map[target]bool{}
 	for k := range from {
 		if from[k].version.Type != i.resourceType {
 			continue
@@ -123,7 +128,8 @@ func (i include) searches(from []match, base string) ([]postgres.Search, error) 
 		for _, p := range i.params {
 			for _, reference := range search.References(resource, p) {
 				t, id, ok := localTarget(reference, base)
-				if ok && (i.target == "" || t == i.target) && !slices.Contains(ids[t], id) {
+				if ok && (i.target == "" || t == i.target) && !seen[target{t, id}] {
+					seen[target{t, id}] = true
 					ids[t] = append(ids[t], id)
 				}
 			}
@@ -137,18 +143,18 @@ func (i include) searches(from []match, base string) ([]postgres.Search, error) 
 }
 
 // names are those of the matches that i may lead to.
-func (i include) names(from []match) []string {
-	var names []string
+func (i include) names(from []match) map[string]bool {
+	names := map[string]bool{}
 	for _, m := range from {
 		if i.target == "" || m.version.Type == i.target {
-			names = append(names, m.version.Type+"/"+m.version.ID)
+			names[m.version.Type+"/"+m.version.ID] = true
 		}
 	}
 	return names
 }
 
-// fits tells whether m, which the index led to, refers to one of from indeed.
-func (i include) fits(m *match, from []match) (bool, error) {
+// fits tells whether m, which the index led to, refers to one of names indeed.
+func (i include) fits(m *match, names map[string]bool) (bool, error) {
 	if !i.reverse {
 		return true, nil
 	}
@@ -156,8 +162,7 @@ func (i include) fits(m *match, from []match) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	names := i.names(from)
 	return slices.ContainsFunc(i.params, func(p search.Param) bool {
-		return slices.ContainsFunc(search.References(resource, p), func(to string) bool { return slices.Contains(names, to) })
+		return slices.ContainsFunc(search.References(resource, p), func(to string) bool { return names[to] })
 	}), nil
 }
