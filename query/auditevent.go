@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/ausbizconsulting/referral-fhir-server/shared/fhir"
 	"github.com/ausbizconsulting/referral-fhir-server/shared/fhirhttp"
@@ -21,17 +22,16 @@ import (
 
 // byScope serves AuditEvents: the server's own audit to who has the scope audit, else what was sent as AuditEvents.
 func (s *Server) byScope(audit, other fhirhttp.Handler) fhirhttp.Handler {
-	return func(w *fhirhttp.Response, r *http.Request) error {
-		p, err := s.Authenticate(r)
-		if err != nil {
-			return err
+	return s.authenticated(func(w *fhirhttp.Response, r *http.Request) error {
+		if w.Principal.Allow(principal.Audit) == nil {
+			return takesJSON(audit)(w, r)
 		}
-		if p.Allow(principal.Audit) == nil {
-			return s.json(principal.Audit, audit)(w, r)
+		if err := w.Principal.Allow(principal.Read); err != nil {
+			return err
 		}
 		r.SetPathValue("type", "AuditEvent")
 		return other(w, r)
-	}
+	})
 }
 
 // auditPurpose is what the signature in a page token of the audit is for.
@@ -141,10 +141,14 @@ func parseAudits(values url.Values, base string) (q postgres.Audits, understood 
 				err = fhir.NewError(fhir.CodeValue, "", "patient is the id of a Patient of this server")
 			}
 			q.Patient = id.String()
-		case "action":
-			q.Action = value
-		case "subtype":
-			q.Interaction = value
+		case "action", "subtype":
+			if !utf8.ValidString(value) || strings.ContainsRune(value, 0) {
+				err = fhir.NewError(fhir.CodeValue, "", name+" is no text")
+			} else if name == "action" {
+				q.Action = value
+			} else {
+				q.Interaction = value
+			}
 		case "date":
 			for _, value := range values[name] {
 				if err == nil {

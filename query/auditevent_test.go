@@ -5,7 +5,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/ausbizconsulting/referral-fhir-server/query"
 	"github.com/ausbizconsulting/referral-fhir-server/shared/fhir"
+	"github.com/ausbizconsulting/referral-fhir-server/shared/postgres/pgtest"
+	"github.com/ausbizconsulting/referral-fhir-server/shared/principal"
 )
 
 // TestOperatorReadsWhoSawAPatient: of the accesses to one patient's data all are there, each with who, what and when, and
@@ -61,7 +64,8 @@ func TestOperatorReadsWhoSawAPatient(t *testing.T) {
 	valid(t, read.Code, parse(t, read))
 	for target, want := range map[string]int{
 		"/fhir/AuditEvent/999999": 404, "/fhir/AuditEvent/0": 404, "/fhir/AuditEvent/x": 404, "/fhir/AuditEvent?colour=red": 400, "/fhir/AuditEvent?patient=x": 400,
-		"/fhir/AuditEvent?action=R&action=C": 400, "/fhir/AuditEvent?_page=x": 400, "/fhir/Patient/" + patient: 403,
+		"/fhir/AuditEvent?action=R&action=C": 400, "/fhir/AuditEvent?_page=x": 400,
+		"/fhir/AuditEvent?action=%00": 400, "/fhir/AuditEvent?subtype=%FF": 400, "/fhir/Patient/" + patient: 403,
 	} {
 		if got := s.get("dev-operator", target).Code; got != want {
 			t.Errorf("%s: got %d, want %d", target, got, want)
@@ -87,5 +91,22 @@ func TestOperatorReadsWhoSawAPatient(t *testing.T) {
 	}
 	if !seen["1"] || len(seen) < 5 {
 		t.Errorf("pages have %d rows, want all", len(seen))
+	}
+}
+
+func TestAuditEventsAskOnceWhoCalls(t *testing.T) {
+	t.Parallel()
+	asked := 0
+	s := newServerWith(t, pgtest.New(t), func(c *query.Config) {
+		known := c.Authenticate
+		c.Authenticate = func(r *http.Request) (principal.Principal, error) {
+			asked++ // each asking counts against the caller's rate and quota
+			return known(r)
+		}
+	})
+	for i, key := range []string{"dev-operator", "dev-sender"} {
+		if w := s.get(key, "/fhir/AuditEvent"); w.Code != http.StatusOK || asked != i+1 {
+			t.Errorf("%s: got %d and %d times asked in all, want 200 and %d", key, w.Code, asked, i+1)
+		}
 	}
 }

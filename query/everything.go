@@ -168,7 +168,8 @@ func (s *Server) parseEverything(w *fhirhttp.Response, r *http.Request) (everyth
 			}
 		case name == "_type":
 			q.Types = strings.Split(strings.Join(values[name], ","), ",")
-			if !slices.ContainsFunc(q.Types, isServed) {
+			q.Types = slices.DeleteFunc(q.Types, func(t string) bool { return !isServed(t) })
+			if len(q.Types) == 0 {
 				err = fhir.NewError(fhir.CodeValue, "", "_type names no type of this server; see /fhir/metadata")
 			}
 		case name == "_page":

@@ -52,6 +52,7 @@ func TestEverything(t *testing.T) {
 		{"dev-sender", patient + "?_count=1", everything, 9, "6"},
 		{"dev-sender", patient + "?_count=4", everything, 3, "6"},
 		{"dev-sender", patient + "?_type=Task,Practitioner", []string{"3i", "5m", "6m", "8m"}, 1, "3"},
+		{"dev-sender", patient + "?_type=Task,%00,%FF,Practitioner", []string{"3i", "5m", "6m", "8m"}, 1, "3"},
 		{"dev-sender", patient + "?_type=Task&_count=2", []string{"5m", "6m", "8m"}, 2, "3"},
 		{"dev-sender", patient + "?_since=2100-01-01", nil, 1, "0"},
 		{"dev-sender", patient + "?_since=2026-01-01", everything, 1, "6"},

@@ -107,8 +107,8 @@ func (s *Server) Register(mux fhirhttp.Mux) {
 		"GET /fhir/{type}/{id}/_history/{version}": s.authorized(principal.Read, s.vread),
 		"GET /fhir/{type}":                         s.json(principal.Read, s.search),
 		"POST /fhir/{type}/_search":                s.json(principal.Read, s.searchForm),
-		"GET /fhir/AuditEvent":                     s.byScope(s.searchAudit, s.json(principal.Read, s.search)),
-		"GET /fhir/AuditEvent/{id}":                s.byScope(s.readAudit, s.authorized(principal.Read, s.read)),
+		"GET /fhir/AuditEvent":                     s.byScope(s.searchAudit, takesJSON(s.search)),
+		"GET /fhir/AuditEvent/{id}":                s.byScope(s.readAudit, s.read),
 		everythingOf("GET", "Patient"):             s.json(principal.Read, s.everything("Patient")),
 		everythingOf("POST", "Patient"):            s.json(principal.Read, s.everything("Patient")),
 		everythingOf("GET", "ServiceRequest"):      s.json(principal.Read, s.everything("ServiceRequest")),
@@ -121,29 +121,41 @@ func (s *Server) Register(mux fhirhttp.Mux) {
 	}
 }
 
-// authorized returns h for callers that are known and have the scope.
-func (s *Server) authorized(scope principal.Scope, h fhirhttp.Handler) fhirhttp.Handler {
+// authenticated returns h for callers that are known.
+func (s *Server) authenticated(h fhirhttp.Handler) fhirhttp.Handler {
 	return func(w *fhirhttp.Response, r *http.Request) error {
 		p, err := s.Authenticate(r)
 		if err != nil {
 			return err
 		}
 		w.Principal = p
-		if err := p.Allow(scope); err != nil {
-			return err
-		}
 		return h(w, r)
 	}
 }
 
-// json is authorized for callers that take JSON.
-func (s *Server) json(scope principal.Scope, h fhirhttp.Handler) fhirhttp.Handler {
-	return s.authorized(scope, func(w *fhirhttp.Response, r *http.Request) error {
-		if err := fhirhttp.CheckAccept(r); err != nil {
+// authorized is authenticated for callers that have the scope.
+func (s *Server) authorized(scope principal.Scope, h fhirhttp.Handler) fhirhttp.Handler {
+	return s.authenticated(func(w *fhirhttp.Response, r *http.Request) error {
+		if err := w.Principal.Allow(scope); err != nil {
 			return err
 		}
 		return h(w, r)
 	})
+}
+
+// json is authorized for callers that take JSON.
+func (s *Server) json(scope principal.Scope, h fhirhttp.Handler) fhirhttp.Handler {
+	return s.authorized(scope, takesJSON(h))
+}
+
+// takesJSON is h for callers that take JSON.
+func takesJSON(h fhirhttp.Handler) fhirhttp.Handler {
+	return func(w *fhirhttp.Response, r *http.Request) error {
+		if err := fhirhttp.CheckAccept(r); err != nil {
+			return err
+		}
+		return h(w, r)
+	}
 }
 
 // parameters returns those of a URL. The error is a *fhir.Error.
