@@ -128,6 +128,9 @@ func parseAudits(values url.Values, base string) (q postgres.Audits, understood 
 			return q, nil, fhir.NewError(fhir.CodeValue, "", name+" stands once")
 		}
 		value := values.Get(name)
+		if !utf8.ValidString(value) || strings.ContainsRune(value, 0) {
+			return q, nil, fhir.NewError(fhir.CodeValue, "", "A parameter is no text")
+		}
 		switch name {
 		case "_count":
 			if q.Count, err = parseCount(values[name]); err == nil {
@@ -141,14 +144,10 @@ func parseAudits(values url.Values, base string) (q postgres.Audits, understood 
 				err = fhir.NewError(fhir.CodeValue, "", "patient is the id of a Patient of this server")
 			}
 			q.Patient = id.String()
-		case "action", "subtype":
-			if !utf8.ValidString(value) || strings.ContainsRune(value, 0) {
-				err = fhir.NewError(fhir.CodeValue, "", name+" is no text")
-			} else if name == "action" {
-				q.Action = value
-			} else {
-				q.Interaction = value
-			}
+		case "action":
+			q.Action = value
+		case "subtype":
+			q.Interaction = value
 		case "date":
 			for _, value := range values[name] {
 				if err == nil {
