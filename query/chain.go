@@ -99,7 +99,7 @@ func (s *Server) resolve(ctx context.Context, org string, q *query) error {
 					return err
 				}
 				for _, to := range search.References(resource, c.param) {
-					targets = append(targets, strings.Clone(to))
+					targets = append(targets, strings.Clone(to)) // lest it keeps the whole resource
 				}
 				return nil
 			})

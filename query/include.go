@@ -104,8 +104,9 @@ func (s *Server) included(ctx context.Context, org string, q query, matches []ma
 func (i include) searches(from []match, base string) ([]postgres.Search, error) {
 	if i.reverse {
 		var lead []search.KeyRange
+		names := slices.Sorted(maps.Keys(i.names(from)))
 		for _, p := range i.params {
-			lead = append(lead, search.Referring(i.resourceType, p, slices.Collect(maps.Keys(i.names(from)))).Keys...)
+			lead = append(lead, search.Referring(i.resourceType, p, names).Keys...)
 		}
 		if lead == nil {
 			return nil, nil

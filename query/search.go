@@ -185,7 +185,7 @@ func (s *Server) sortedPage(ctx context.Context, org string, q query, from place
 		for _, by := range q.sorts {
 			var key *string
 			if text, ok := search.SortKey(resource, by.param); ok {
-				text = strings.Clone(text)
+				text = strings.Clone(text) // lest it keeps the whole resource
 				key = &text
 			}
 			one.keys = append(one.keys, key)
@@ -226,17 +226,18 @@ func (s *Server) readSorted(ctx context.Context, org string, q query, page []sor
 	if len(page) == 0 {
 		return nil, nil
 	}
-	p := q.storeSearch(math.MaxInt32)
-	p.Lead, p.Checks, p.IDs, p.Count = nil, nil, nil, len(page)
+	q.byID, q.ids = true, nil
 	position := map[string]int{}
 	for i, one := range page {
 		id, err := referral.ParseUUID(one.id)
 		if err != nil {
 			return nil, err
 		}
-		p.IDs = append(p.IDs, id)
+		q.ids = append(q.ids, id)
 		position[one.id] = i
 	}
+	p := q.storeSearch(math.MaxInt32) // the page was cut by size before
+	p.Count = len(page)
 	versions, _, err := s.Store.Search(ctx, org, p)
 	if err != nil {
 		return nil, storeError(err)
