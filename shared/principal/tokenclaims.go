@@ -28,7 +28,7 @@ func (c *claims) forSystems(forUs bool) error {
 		return errors.New("the token is for another audience")
 	case !forUs && c.TokenUse != "access":
 		return errors.New("the token has no audience") // Cognito says it by the scopes
-	case c.TokenUse != "" && c.TokenUse != "access", c.Delegated != nil:
+	case c.TokenUse != "" && (c.TokenUse != "access" || c.Subject != c.ClientID), c.Delegated != nil: // Cognito's systems are their own subject
 		return errors.New("the token is a person's, or not for access")
 	case c.Confirmation != nil:
 		return errors.New("the token is for the holder of a key, which is not checked here")

@@ -45,7 +45,7 @@ func TestScopesOfTokens(t *testing.T) {
 		}
 	}
 	// Cognito's resource server "system" is the audience that its tokens do not name.
-	if got := scopes(object{"aud": nil, "token_use": "access", "scope": "system/*.rs system/fill submit"}); got != "read fill" {
+	if got := scopes(object{"azp": nil, "aud": nil, "sub": "app-1", "client_id": "app-1", "token_use": "access", "scope": "system/*.rs system/fill submit"}); got != "read fill" {
 		t.Errorf("of Cognito: got %q, want read fill", got)
 	}
 }
