@@ -33,6 +33,7 @@ var known = []struct {
 	failure
 }{
 	{errPanic, failure{classBug, "panic"}},
+	{errSlow, failure{classBug, "slow"}},
 	{errNotTried, failure{classTransient, "not-tried"}},
 	{errUnderWay, failure{classTransient, "under-way"}},
 	{queue.ErrVersion, failure{classInfrastructure, "version"}}, // a newer processor will understand

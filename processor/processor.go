@@ -123,15 +123,30 @@ func (p *Processor) prepare(ctx context.Context, m *queue.Message, s *settlement
 		return err
 	}
 	s.Content = m.Body
-	plan, err := p.read(ctx, m, s, body)
-	if err == nil {
+	return p.work(ctx, s, func() error {
+		plan, err := p.read(ctx, m, s, body)
+		if err != nil {
+			return err
+		}
 		if lookup, depends := plan.lookup(); depends {
 			s.plan, s.lookup = plan, lookup
 			return nil
 		}
-		err = plan.decide(ctx, &postgres.Found{})
+		return plan.decide(ctx, &postgres.Found{})
+	})
+}
+
+// errSlow says that a message took most of its time by itself, whatever others did with the rest.
+var errSlow = errors.New("too slow")
+
+// work calls f, which waits for nobody. What it refuses for good is rejected whole: nothing half built may settle.
+func (p *Processor) work(ctx context.Context, s *settlement, f func() error) error {
+	start := time.Now()
+	err := s.rejectFor(f())
+	if ctx.Err() != nil && time.Since(start) > p.ItemTimeout/2 {
+		return errSlow
 	}
-	return s.rejectFor(err) // nothing half built may settle
+	return err
 }
 
 // rejectFor makes a rejection of s when err is the reason for one, and returns any other error.
@@ -163,7 +178,7 @@ func (p *Processor) settle(ctx context.Context, s *settlement) (settled bool, er
 	defer func() { s.commit.end = time.Now() }()
 	if s.plan != nil {
 		return p.Store.Revise(ctx, s.Settlement, s.lookup, func(found *postgres.Found) error {
-			return s.rejectFor(s.plan.decide(ctx, found))
+			return p.work(ctx, s, func() error { return s.plan.decide(ctx, found) })
 		})
 	}
 	all, err := p.Store.Settle(ctx, s.Settlement)

@@ -427,3 +427,46 @@ func TestWhatWasNotTriedIsNotCounted(t *testing.T) {
 		t.Errorf("%d failures are counted, %d dead letters; want none", got, len(dead.bodies))
 	}
 }
+
+// patientStore is a store that waits, and does its work however late it has become.
+type patientStore struct {
+	processor.Store
+	waits time.Duration
+}
+
+func (s patientStore) Revise(ctx context.Context, settlement *postgres.Settlement, l postgres.Lookup, decide func(*postgres.Found) error) (bool, error) {
+	time.Sleep(s.waits)
+	return s.Store.Revise(context.WithoutCancel(ctx), settlement, l, decide)
+}
+
+func (s patientStore) Failed(ctx context.Context, failure postgres.Failure) (int, error) {
+	return s.Store.Failed(context.WithoutCancel(ctx), failure)
+}
+
+func (s patientStore) Quarantine(ctx context.Context, settlement *postgres.Settlement) (bool, error) {
+	return s.Store.Quarantine(context.WithoutCancel(ctx), settlement)
+}
+
+// TestWhoseTimeItWas: time that the message itself took counts as a try, and time that the store took does not.
+func TestWhoseTimeItWas(t *testing.T) {
+	for name, test := range map[string]struct {
+		waits, itemTimeout time.Duration
+		want               []string
+	}{
+		"the store's":   {200 * time.Millisecond, 190 * time.Millisecond, nil},
+		"the message's": {0, time.Nanosecond, []string{"bug slow 5"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f, _, dead := newHospital(t)
+			_, created := f.settle(t, f.write(0, "POST", "Patient", patient("", "subject")))
+			f.Store, f.ItemTimeout = patientStore{f.Store, test.waits}, test.itemTimeout
+			body := encode(t, f.write(1, "POST", "ServiceRequest", serviceRequest("Patient/"+idOf(created[0]), "")))
+			for range 5 {
+				f.deliver(t, 1, body)
+			}
+			if diff := cmp.Diff(test.want, dead.reasons); diff != "" {
+				t.Errorf("dead letters (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
