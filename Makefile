@@ -18,7 +18,7 @@ help: ## show this list
 
 # make run LAMBDA=1 runs the functions as bootstraps, as Lambda does. They are the same bytes whoever
 # builds them, wherever: neither folders nor the state of the checkout are in them.
-LAMBDA_FLAGS := -tags lambda.norpc -trimpath -buildvcs=false -ldflags '-s -w'
+LAMBDA_FLAGS := -modfile build/lambda/go.mod -tags lambda.norpc -trimpath -buildvcs=false -ldflags '-s -w'
 LAMBDA_OS ?= linux
 LAMBDA_ARCH ?= arm64
 FUNCTIONS := ingest processor query
@@ -54,6 +54,7 @@ env: ## print the variables with which another process uses the running stack
 
 .PHONY: lambda
 lambda: ## build build/{ingest,processor,query}/bootstrap for Lambda (linux, LAMBDA_ARCH=arm64)
+	@GO=$(GO) sh infra/aws/modfile.sh
 	for f in $(FUNCTIONS); do \
 		GOOS=$(LAMBDA_OS) GOARCH=$(LAMBDA_ARCH) CGO_ENABLED=0 $(GO) build $(LAMBDA_FLAGS) -o $(BIN)/$$f/bootstrap ./$$f/lambda || exit 1; \
 	done
@@ -61,7 +62,7 @@ lambda: ## build build/{ingest,processor,query}/bootstrap for Lambda (linux, LAM
 .PHONY: sbom
 sbom: build lambda $(CYCLONEDX) ## write what each binary is made of beside it: build/ingest/bootstrap.bom.json and so on (CycloneDX 1.6)
 	@for b in $(addprefix $(BIN)/,server referralctl $(addsuffix /bootstrap,$(FUNCTIONS))); do \
-		$(CYCLONEDX) bin -json -noserial -notimestamp -output $$b.bom.json $$b || exit 1; \
+		$(CYCLONEDX) bin -json -noserial -notimestamp -output $$b.bom.json $$b && sh infra/aws/modfile.sh name $$b.bom.json || exit 1; \
 	done
 
 .PHONY: test
@@ -88,6 +89,8 @@ check: deps $(GOLANGCI) ## format, vet, lint, tidy, and all tests with the race 
 	$(GO) mod tidy -diff
 	$(GOLANGCI) run
 	@$(in_memory); $(GO) test -race -shuffle=on -vet=off -p 3 ./...
+	@GO=$(GO) sh infra/aws/modfile.sh
+	$(GO) test -modfile build/lambda/go.mod -vet=off ./schemas
 
 .PHONY: build
 build: ## build the commands into build/
