@@ -96,7 +96,7 @@ func (c *replayLettersCommand) Run(ctx context.Context, s *streams) error {
 		return err
 	}
 	defer operations.store.Close()
-	if err := operations.begin(ctx, "E", q.URL, c.Reason, c.Filter); err != nil {
+	if err := operations.keep(ctx, "E", q.URL, c.Reason, c.Filter); err != nil {
 		return err
 	}
 	progress := newBar(s, c.Max)
@@ -178,7 +178,7 @@ func (c *discardLettersCommand) Run(ctx context.Context, s *streams) error {
 		return err
 	}
 	defer operations.store.Close()
-	if err := operations.begin(ctx, "D", q.URL, c.Reason, c.Filter); err != nil {
+	if err := operations.keep(ctx, "D", q.URL, c.Reason, c.Filter); err != nil {
 		return err
 	}
 	kept := keeping{s: s, bar: newBar(s, c.Max)}

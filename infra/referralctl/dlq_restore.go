@@ -65,7 +65,7 @@ func (c *restoreLettersCommand) Run(ctx context.Context, s *streams) error {
 			return err
 		}
 		defer operations.store.Close()
-		if err := operations.begin(ctx, "E", q.URL, c.Reason, c.Filter); err != nil {
+		if err := operations.keep(ctx, "E", q.URL, c.Reason, c.Filter); err != nil {
 			return err
 		}
 	}

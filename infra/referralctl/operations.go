@@ -44,8 +44,8 @@ func openOperations(withKeys bool) (*operations, error) {
 	return o, nil
 }
 
-// begin keeps what is about to be done. Action is AuditEvent.action.
-func (o *operations) begin(ctx context.Context, action, queueURL, reason string, chosen map[string]string) error {
+// keep writes to the audit what is about to be done, or what it came to. Action is AuditEvent.action.
+func (o *operations) keep(ctx context.Context, action, queueURL, reason string, chosen map[string]string) error {
 	filter := url.Values{}
 	for name, value := range chosen {
 		filter.Set(name, value)

@@ -200,7 +200,7 @@ func (c *reconcileCommand) repair(ctx context.Context, s *streams, r *reconciled
 	}
 	defer operations.store.Close()
 	what := map[string]string{"missing": strconv.Itoa(len(held))}
-	if err := operations.begin(ctx, "E", c.QueueURL, c.Reason, what); err != nil {
+	if err := operations.keep(ctx, "E", c.QueueURL, c.Reason, what); err != nil {
 		return err
 	}
 	progress := newBar(s, len(held))

@@ -71,6 +71,7 @@ func (c *sweepCommand) Run(ctx context.Context, s *streams) error {
 		return err
 	}
 	done := swept{DryRun: !c.Yes}
+	audit := func(context.Context) error { return nil }
 	if c.Yes {
 		operations, err := openOperations(false)
 		if err != nil {
@@ -78,8 +79,14 @@ func (c *sweepCommand) Run(ctx context.Context, s *streams) error {
 		}
 		defer operations.store.Close()
 		chosen := map[string]string{"claims": "before " + b.before.UTC().Format(time.RFC3339)}
-		if err := operations.begin(ctx, "D", c.QueueURL, c.Reason, chosen); err != nil {
+		if err := operations.keep(ctx, "D", c.QueueURL, c.Reason, chosen); err != nil {
 			return err
+		}
+		audit = func(ctx context.Context) error {
+			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second) // also when it is interrupted
+			defer cancel()
+			chosen["removed"], chosen["bytes"] = strconv.Itoa(done.Settled+done.Unknown), strconv.FormatInt(done.Bytes, 10)
+			return operations.keep(ctx, "D", c.QueueURL, c.Reason, chosen)
 		}
 	}
 	progress := newBar(s, 0)
@@ -96,7 +103,7 @@ func (c *sweepCommand) Run(ctx context.Context, s *streams) error {
 		return store.Delete(ctx, o.Key)
 	})
 	progress.clear()
-	if err != nil {
+	if err = errors.Join(err, audit(ctx)); err != nil {
 		return unfinished(fmt.Sprintf("%d claimed bodies were removed", done.Settled+done.Unknown), err)
 	}
 	return done.print(s)
