@@ -32,7 +32,7 @@ func (*reconcileCommand) Help() string {
 		"reads the lines of accepted requests; text before the JSON of a line, as CloudWatch exports it, is no matter. What is missing is " +
 		"looked for in the dead-letter queue (where REFERRAL_QUEUE_URL is set), in the archive of dead letters and among claimed bodies; it may also wait in the " +
 		"queue, behind an outage. --repair sends what object storage holds again, as it was: what has settled meanwhile does not settle twice, and after " +
-		"an interruption the same command goes on. What nothing holds its sender has to send again. Exit status 1: something is missing. It needs the store, by DATABASE_URL or " +
+		"an interruption the same command goes on. What nothing holds its sender has to send again. Exit status 1: something is missing, or lines of the log are. It needs the store, by DATABASE_URL or " +
 		"REFERRAL_DATABASE_SECRET, a login that is a member of referral_query, with --repair of referral_processor too, and the keys as the " +
 		"functions have them. A body is kept before its message is sent: with --objects, one whose sender was told of a failure is missing, too."
 }
@@ -65,6 +65,7 @@ type reconciled struct {
 	Quarantined int         `json:"quarantined"`
 	Waiting     int         `json:"waiting"`         // accepted within the time of grace
 	Foreign     int         `json:"foreign"`         // ids that these keys have not made
+	Dropped     int         `json:"dropped"`         // lines that the log says it lacks: what they told is not known
 	Queue       *queueDepth `json:"queue,omitempty"` // where something is missing: what is missing may be in it
 	Repaired    int         `json:"repaired"`        // sent again
 	Missing     []*accepted `json:"missing"`
@@ -113,7 +114,7 @@ func (c *reconcileCommand) Run(ctx context.Context, s *streams) error {
 	if err := r.print(s); err != nil || failure != nil {
 		return errors.Join(failure, err)
 	}
-	if len(r.Missing) > r.Repaired {
+	if len(r.Missing) > r.Repaired || r.Dropped > 0 {
 		return errToldAlready
 	}
 	return nil
@@ -128,7 +129,7 @@ func (c *reconcileCommand) ledger(ctx context.Context, s *streams, r *reconciled
 			all = append(all, &a)
 		}
 	}
-	err = c.read(s.in, func(e ledger.Entry) {
+	r.Dropped, err = c.read(s.in, func(e *ledger.Entry) {
 		claimed, err := found.keys.Verify(e.Org, e.ID)
 		if err != nil {
 			r.Foreign++
@@ -196,6 +197,9 @@ func (r *reconciled) print(s *streams) error {
 		text += fmt.Sprintf("; %d ids are not of these keys", r.Foreign)
 	}
 	fmt.Fprintln(s.out, text+".")
+	if r.Dropped > 0 {
+		fmt.Fprintf(s.out, "%d lines of the log are missing, since standard error did not take them in time: what they told is not known.\n", r.Dropped)
+	}
 	if q := r.Queue; q != nil && q.Visible+q.InFlight+q.Delayed > 0 {
 		fmt.Fprintf(s.out, "The queue has %d messages, which may be among them: look again when it is empty.\n", q.Visible+q.InFlight+q.Delayed)
 	}

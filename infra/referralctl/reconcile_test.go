@@ -62,6 +62,8 @@ func TestReconcile(t *testing.T) {
 	const all = "1 completed, 1 rejected, 1 cancelled, 1 quarantined, 1 on their way, "
 	referralctl(t, log.String(), "reconcile").want(t, 0, "5 accepted: "+all+"0 missing; 1 ids are not of these keys.\n", "")
 
+	referralctl(t, log.String()+`{"level":"ERROR","msg":"lines dropped","lines":3}`, "reconcile").want(t, exitFailed, "5 accepted: "+all+"0 missing; 1 ids are not of these keys.\n3 lines of the log are missing", "")
+
 	missing := add(2, 7, time.Hour, "")
 	file := filepath.Join(t.TempDir(), "log")
 	if err := os.WriteFile(file, []byte(log.String()), 0o600); err != nil {

@@ -177,7 +177,7 @@ func TestDroppedLinesAreCounted(t *testing.T) {
 	poll.Record(recorder)
 	w.Flush(t.Context())
 	lines := strings.Split(strings.TrimSpace(p.got.String()), "\n")
-	if len(lines) != 2 || !strings.Contains(lines[0], `"LogLinesDropped":3`) || strings.Contains(lines[1], "LogLinesDropped") {
+	if len(lines) != 3 || !strings.Contains(lines[0], `"LogLinesDropped":3`) || !strings.HasSuffix(lines[1], `"lines":3}`) || strings.Contains(lines[2], "LogLinesDropped") {
 		t.Errorf("got %q, want three dropped lines, told of once", lines)
 	}
 }

@@ -2,13 +2,16 @@ package telemetry
 
 import (
 	"context"
+	"fmt"
 	"io"
+	"log/slog"
 	"sync"
+	"time"
 )
 
 // Writer passes lines on to another writer, in their order, without ever keeping its caller waiting: what that one does
-// not take in time is dropped, a whole line at a time, and counted. Lines that come together leave together. It is safe
-// for concurrent use.
+// not take in time is dropped, a whole line at a time, and counted; a line of the log (LinesDropped) stands where they would
+// have, so that whoever reads it knows what it lacks. Lines that come together leave together. It is safe for concurrent use.
 type Writer struct {
 	w     io.Writer
 	limit int
@@ -19,7 +22,11 @@ type Writer struct {
 	writing bool          // whether a goroutine passes lines on
 	idle    chan struct{} // closed when that ends; nil: nobody waits for it
 	dropped uint64
+	told    uint64 // of those, in the log
 }
+
+// LinesDropped is the msg of a line that says how many lines are missing here, as the field lines.
+const LinesDropped = "lines dropped"
 
 // defaultLimit is some thousand lines.
 const defaultLimit = 1 << 20
@@ -61,12 +68,17 @@ func (b *Writer) pass() {
 	for len(b.waiting) > 0 {
 		lines := b.waiting
 		b.waiting = b.spare[:0]
+		if missing := b.dropped - b.told; missing > 0 {
+			b.told = b.dropped
+			lines = fmt.Appendf(lines, `{"time":%q,"level":%q,"msg":%q,"lines":%d}`+"\n",
+				time.Now().UTC().Format(time.RFC3339Nano), slog.LevelError, LinesDropped, missing)
+		}
 		b.mu.Unlock()
 		_, err := b.w.Write(lines)
 		b.mu.Lock()
 		b.spare = lines
 		if err != nil {
-			b.dropped++ // at least one line; there is nobody to be told of it
+			b.dropped++ // at least one line; that is told when there is somebody to take it
 		}
 	}
 	b.writing = false

@@ -48,12 +48,12 @@ func TestFullPipeStallsNobody(t *testing.T) {
 		close(p.open)
 		w.Flush(t.Context())
 		lines := strings.Split(strings.TrimSpace(p.got.String()), "\n")
-		if len(lines) != 11 || lines[0] != "line 0000" || lines[10] != "line 0010" {
-			t.Errorf("got %q, want the first eleven lines", lines)
+		if len(lines) != 12 || lines[0] != "line 0000" || lines[10] != "line 0010" || lines[11] != `{"time":"2000-01-01T00:00:00Z","level":"ERROR","msg":"lines dropped","lines":89}` {
+			t.Errorf("got %q, want the first eleven lines, and that 89 are missing", lines)
 		}
 		fmt.Fprintln(w, "after")
 		w.Flush(t.Context())
-		if !strings.HasSuffix(p.got.String(), "after\n") {
+		if !strings.HasSuffix(p.got.String(), "}\nafter\n") {
 			t.Error("what is written when the pipe is open again does not arrive")
 		}
 	})

@@ -12,6 +12,7 @@ import (
 
 	"github.com/ausbizconsulting/referral-fhir-server/shared/postgres"
 	"github.com/ausbizconsulting/referral-fhir-server/shared/referral"
+	"github.com/ausbizconsulting/referral-fhir-server/shared/telemetry"
 )
 
 // Name names a submission: the organisation that sent it and its digest.
@@ -23,24 +24,28 @@ type Name struct {
 // Entry is a submission that a line says was accepted.
 type Entry struct{ ID, Org, RequestID string }
 
-// Parse returns the entry of a line of ingest's log, or of the server's; it is false for a line that has none. Text before
-// the line's JSON, as CloudWatch exports it, is no matter.
-func Parse(line []byte) (Entry, bool) {
+// Parse returns the entry of a line of ingest's log, or of the server's, or nil for a line that has none; and how many lines
+// are missing, by what it says. Text before the line's JSON, as CloudWatch exports it, is no matter.
+func Parse(line []byte) (e *Entry, dropped int) {
 	start := bytes.IndexByte(line, '{')
 	if start < 0 {
-		return Entry{}, false
+		return nil, 0
 	}
 	var l struct {
 		Msg, Route, Org, Submission, RequestID string
-		Status                                 int
+		Status, Lines                          int
 	}
-	if json.Unmarshal(line[start:], &l) != nil || l.Msg != "request" || l.Status/100 != 2 || l.Submission == "" {
-		return Entry{}, false
+	switch {
+	case json.Unmarshal(line[start:], &l) != nil:
+		return nil, 0
+	case l.Msg == telemetry.LinesDropped:
+		return nil, max(1, l.Lines)
+	case l.Msg != "request" || l.Status/100 != 2 || l.Submission == "":
+		return nil, 0
+	case strings.HasPrefix(l.Route, "GET ") || strings.Contains(l.Route, "/_status/"): // it asks how one stands
+		return nil, 0
 	}
-	if strings.HasPrefix(l.Route, "GET ") || strings.Contains(l.Route, "/_status/") { // it asks how one stands
-		return Entry{}, false
-	}
-	return Entry{ID: l.Submission, Org: l.Org, RequestID: l.RequestID}, true
+	return &Entry{ID: l.Submission, Org: l.Org, RequestID: l.RequestID}, 0
 }
 
 // States returns the states of those submissions that the store knows; it asks once for each organisation. Errors are those

@@ -3,7 +3,7 @@
 //
 // It promises that an invocation that succeeds has looked up every submission that the log says was accepted in the hours
 // before, but for the newest quarter of an hour, and has written to its log how many have neither settled nor are
-// quarantined, and which. It changes nothing.
+// quarantined, and which; where the log says that lines of it were dropped, it fails. It changes nothing.
 package main
 
 import (
@@ -23,6 +23,7 @@ import (
 	"github.com/ausbizconsulting/referral-fhir-server/shared/env"
 	"github.com/ausbizconsulting/referral-fhir-server/shared/postgres"
 	"github.com/ausbizconsulting/referral-fhir-server/shared/referral"
+	"github.com/ausbizconsulting/referral-fhir-server/shared/telemetry"
 )
 
 func main() { awslambda.Main("reconciler", start) }
@@ -72,12 +73,14 @@ type event struct {
 type sums struct {
 	accepted int // lines
 	foreign  int // of them, with ids that these keys have not made
+	dropped  int // lines that the log says it lacks
 	overdue  map[ledger.Name]bool
 }
 
 func (r reconciler) reconcile(ctx context.Context, e event) error {
 	end := r.now().Add(-grace)
-	filter, from, until := `{ $.msg = "request" && $.status < 300 }`, end.Add(-time.Duration(max(1, e.Hours))*time.Hour).UnixMilli(), end.UnixMilli()
+	filter := fmt.Sprintf(`{ ($.msg = "request" && $.status < 300) || ($.msg = %q) }`, telemetry.LinesDropped)
+	from, until := end.Add(-time.Duration(max(1, e.Hours))*time.Hour).UnixMilli(), end.UnixMilli()
 	pages := cloudwatchlogs.NewFilterLogEventsPaginator(r.logs, &cloudwatchlogs.FilterLogEventsInput{
 		LogGroupName: &r.group, FilterPattern: &filter, StartTime: &from, EndTime: &until,
 	})
@@ -92,8 +95,9 @@ func (r reconciler) reconcile(ctx context.Context, e event) error {
 			if line.Message == nil {
 				continue
 			}
-			if entry, ok := ledger.Parse([]byte(*line.Message)); ok {
-				entries = append(entries, entry)
+			entry, dropped := ledger.Parse([]byte(*line.Message))
+			if s.dropped += dropped; entry != nil {
+				entries = append(entries, *entry)
 			}
 		}
 		if err := r.add(ctx, &s, entries); err != nil {
@@ -102,6 +106,9 @@ func (r reconciler) reconcile(ctx context.Context, e event) error {
 	}
 	r.log.LogAttrs(ctx, slog.LevelInfo, "reconciled", slog.Int("overdue", len(s.overdue)), slog.Int("accepted", s.accepted),
 		slog.Time("from", time.UnixMilli(from)), slog.Time("until", time.UnixMilli(until)))
+	if s.dropped > 0 {
+		return fmt.Errorf("the log of ingest lacks %d lines, and what was accepted by them is not known", s.dropped)
+	}
 	if s.foreign > 0 {
 		return fmt.Errorf("%d of %d accepted submissions have ids that are not of these keys: nobody knows what became of them", s.foreign, s.accepted)
 	}

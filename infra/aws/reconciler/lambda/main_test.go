@@ -126,6 +126,10 @@ func TestReconciler(t *testing.T) {
 	if err := r.reconcile(t.Context(), event{}); err == nil || !strings.Contains(err.Error(), "1 of 11 accepted") {
 		t.Errorf("got error %v, want that an id is not of these keys", err)
 	}
+	service.lines = append(service.lines[:3:3], `{"level":"ERROR","msg":"lines dropped","lines":2}`)
+	if err := r.reconcile(t.Context(), event{}); err == nil || !strings.Contains(err.Error(), "lacks 2 lines") {
+		t.Errorf("got error %v, want that lines are missing", err)
+	}
 	if service.broken = true; r.reconcile(t.Context(), event{}) == nil {
 		t.Error("a log that cannot be read is no failure")
 	}
